@@ -1,0 +1,1 @@
+"""CloudFilm: the composition root and everything that serves people."""

@@ -1,0 +1,1 @@
+"""Images and messages arrive, are kept, are found, are passed on."""
