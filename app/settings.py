@@ -90,7 +90,7 @@ def _convert(name: str, kind: str, raw: Any) -> Any:
 
 
 def load_settings(environ: Mapping[str, str] | None = None, config: Path | None = None) -> Settings:
-    """Read the settings: variables win over ``cloudfilm.toml`` (named by ``CLOUDFILM_CONFIG``), which wins over defaults.
+    """Read the settings: variables win over ``cloudfilm.toml`` (or ``CLOUDFILM_CONFIG``), which wins over defaults.
 
     Raises SettingsError on an unknown name or a value of the wrong kind.
     """
