@@ -10,6 +10,7 @@ command -v debootstrap >/dev/null || { echo "make fresh needs debootstrap"; exit
 suite=${SUITE:-bookworm}
 folder=$(mktemp -d "${TMPDIR:-/var/tmp}/cloudfilm-fresh-XXXXXX")
 mounts=()
+chmod 755 "$folder"
 run_pid=
 
 finish() {
@@ -29,11 +30,11 @@ bind() { # source, options
 copy() { # an existing file or folder, same path
   [ -e "$1" ] || return 0
   mkdir -p "$folder$(dirname "$1")"
-  cp -aL "$1" "$folder$(dirname "$1")/"
+  cp -aL --remove-destination "$1" "$folder$(dirname "$1")/"
 }
 
 mirror=$(grep -rhoE '(^URIs: |^deb (\[[^]]*\] )?)[a-z]+://[^ ]+/debian/?' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null \
-  | grep -oE '[a-z]+://.*' | head -n 1)
+  | grep -oE '[a-z]+://.*' | head -n 1 || true)
 [ -n "$mirror" ] || { echo "no Debian mirror in this machine's apt configuration"; exit 2; }
 
 step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
@@ -42,13 +43,14 @@ debootstrap --variant=minbase --include=ca-certificates "$suite" "$folder" "$mir
 rm -f "$folder.log"
 
 step "this machine's settings"
-copy /etc/resolv.conf; copy /etc/hosts; copy /etc/ssl/certs; copy /usr/local/share/ca-certificates
+copy /etc/resolv.conf; copy /etc/hosts; copy /etc/ssl/certs/ca-certificates.crt; copy /usr/local/share/ca-certificates
 copy /etc/pip.conf; copy /etc/xdg/pip; copy "$HOME/.config/pip"; copy "$HOME/.npmrc"
 if command -v npm >/dev/null; then copy "$(npm config get globalconfig 2>/dev/null)"; fi
 apt-config dump Acquire 2>/dev/null | grep -E 'Proxy|CAInfo|CAPath' >"$folder/etc/apt/apt.conf.d/90host" || true
-# Folders that pip's settings name on this machine.
+# Folders that pip's settings name on this machine; an index of files refers to its neighbours.
 while read -r path; do [ ! -d "$path" ] || bind "$path" ro; done < <(
-  { python3 -m pip config list 2>/dev/null; env | grep '^PIP_' || true; } | grep -oE "(file://)?/[^ '\"]+" | sed 's#^file://##' | sort -u)
+  { python3 -m pip config list 2>/dev/null; env | grep '^PIP_' || true; } | grep -oE "(file://)?/[^ '\"]+" \
+    | sed -E 's#^file://(.*)/[^/]+/?$#\1#' | sort -u)
 bind /proc; bind /dev
 keep=(HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8)
 while IFS= read -r line; do keep+=("$line"); done < <(
