@@ -1,0 +1,93 @@
+"""The acceptor's half of the DICOM upper layer state machine, as a table (DICOM PS3.8, section 9.2, Table 9-10).
+
+Pure: (state, event) -> (action, next state). What an action does is the receiver's business.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class State(Enum):
+    """States of Table 9-1 to 9-5 that an acceptor can be in."""
+
+    AWAITING_ASSOCIATE = "Sta2"
+    AWAITING_LOCAL_ANSWER = "Sta3"
+    DATA_TRANSFER = "Sta6"
+    AWAITING_CLOSE = "Sta13"
+    IDLE = "Sta1"
+
+
+class Event(Enum):
+    """Events of Table 9-10 that reach an acceptor."""
+
+    ASSOCIATE_RQ = "Evt6"
+    LOCAL_ACCEPT = "Evt7"
+    LOCAL_REJECT = "Evt8"
+    P_DATA = "Evt10"
+    RELEASE_RQ = "Evt12"
+    ABORT = "Evt16"
+    LOCAL_ABORT = "Evt15"
+    TRANSPORT_CLOSED = "Evt17"
+    ARTIM_EXPIRED = "Evt18"
+    UNEXPECTED_PDU = "Evt19"
+
+
+class Action(Enum):
+    """Actions of Tables 9-6 to 9-9. AE-6 decides, so its outcome is one of the local events."""
+
+    DECIDE = "AE-6"
+    SEND_ACCEPT = "AE-7"
+    SEND_REJECT = "AE-8"
+    DELIVER_DATA = "DT-2"
+    SEND_RELEASE_RESPONSE = "AR-4"
+    SEND_ABORT_USER = "AA-1"
+    SEND_ABORT_PROVIDER = "AA-8"
+    CLOSE = "AA-2"
+    REPORT_ABORT = "AA-3"
+    REPORT_CLOSED = "AA-4"
+    STOP_TIMER = "AR-5"
+    IGNORE = "AA-6"
+
+
+_S, _E, _A = State, Event, Action
+
+TABLE: dict[tuple[State, Event], tuple[Action, State]] = {
+    (_S.AWAITING_ASSOCIATE, _E.ASSOCIATE_RQ): (_A.DECIDE, _S.AWAITING_LOCAL_ANSWER),
+    (_S.AWAITING_ASSOCIATE, _E.P_DATA): (_A.SEND_ABORT_USER, _S.AWAITING_CLOSE),
+    (_S.AWAITING_ASSOCIATE, _E.RELEASE_RQ): (_A.SEND_ABORT_USER, _S.AWAITING_CLOSE),
+    (_S.AWAITING_ASSOCIATE, _E.ABORT): (_A.CLOSE, _S.IDLE),
+    (_S.AWAITING_ASSOCIATE, _E.LOCAL_ABORT): (_A.SEND_ABORT_USER, _S.AWAITING_CLOSE),
+    (_S.AWAITING_ASSOCIATE, _E.TRANSPORT_CLOSED): (_A.STOP_TIMER, _S.IDLE),
+    (_S.AWAITING_ASSOCIATE, _E.ARTIM_EXPIRED): (_A.CLOSE, _S.IDLE),
+    (_S.AWAITING_ASSOCIATE, _E.UNEXPECTED_PDU): (_A.SEND_ABORT_USER, _S.AWAITING_CLOSE),
+    (_S.AWAITING_LOCAL_ANSWER, _E.ASSOCIATE_RQ): (_A.SEND_ABORT_PROVIDER, _S.AWAITING_CLOSE),
+    (_S.AWAITING_LOCAL_ANSWER, _E.LOCAL_ACCEPT): (_A.SEND_ACCEPT, _S.DATA_TRANSFER),
+    (_S.AWAITING_LOCAL_ANSWER, _E.LOCAL_REJECT): (_A.SEND_REJECT, _S.AWAITING_CLOSE),
+    (_S.AWAITING_LOCAL_ANSWER, _E.P_DATA): (_A.SEND_ABORT_PROVIDER, _S.AWAITING_CLOSE),
+    (_S.AWAITING_LOCAL_ANSWER, _E.RELEASE_RQ): (_A.SEND_ABORT_PROVIDER, _S.AWAITING_CLOSE),
+    (_S.AWAITING_LOCAL_ANSWER, _E.ABORT): (_A.REPORT_ABORT, _S.IDLE),
+    (_S.AWAITING_LOCAL_ANSWER, _E.LOCAL_ABORT): (_A.SEND_ABORT_USER, _S.AWAITING_CLOSE),
+    (_S.AWAITING_LOCAL_ANSWER, _E.TRANSPORT_CLOSED): (_A.REPORT_CLOSED, _S.IDLE),
+    (_S.AWAITING_LOCAL_ANSWER, _E.UNEXPECTED_PDU): (_A.SEND_ABORT_PROVIDER, _S.AWAITING_CLOSE),
+    (_S.DATA_TRANSFER, _E.ASSOCIATE_RQ): (_A.SEND_ABORT_PROVIDER, _S.AWAITING_CLOSE),
+    (_S.DATA_TRANSFER, _E.P_DATA): (_A.DELIVER_DATA, _S.DATA_TRANSFER),
+    (_S.DATA_TRANSFER, _E.RELEASE_RQ): (_A.SEND_RELEASE_RESPONSE, _S.AWAITING_CLOSE),
+    (_S.DATA_TRANSFER, _E.ABORT): (_A.REPORT_ABORT, _S.IDLE),
+    (_S.DATA_TRANSFER, _E.LOCAL_ABORT): (_A.SEND_ABORT_USER, _S.AWAITING_CLOSE),
+    (_S.DATA_TRANSFER, _E.TRANSPORT_CLOSED): (_A.REPORT_CLOSED, _S.IDLE),
+    (_S.DATA_TRANSFER, _E.UNEXPECTED_PDU): (_A.SEND_ABORT_PROVIDER, _S.AWAITING_CLOSE),
+    (_S.AWAITING_CLOSE, _E.ASSOCIATE_RQ): (_A.IGNORE, _S.AWAITING_CLOSE),
+    (_S.AWAITING_CLOSE, _E.P_DATA): (_A.IGNORE, _S.AWAITING_CLOSE),
+    (_S.AWAITING_CLOSE, _E.RELEASE_RQ): (_A.IGNORE, _S.AWAITING_CLOSE),
+    (_S.AWAITING_CLOSE, _E.LOCAL_ABORT): (_A.IGNORE, _S.AWAITING_CLOSE),
+    (_S.AWAITING_CLOSE, _E.UNEXPECTED_PDU): (_A.IGNORE, _S.AWAITING_CLOSE),
+    (_S.AWAITING_CLOSE, _E.ABORT): (_A.CLOSE, _S.IDLE),
+    (_S.AWAITING_CLOSE, _E.TRANSPORT_CLOSED): (_A.STOP_TIMER, _S.IDLE),
+    (_S.AWAITING_CLOSE, _E.ARTIM_EXPIRED): (_A.CLOSE, _S.IDLE),
+}
+
+
+def step(state: State, event: Event) -> tuple[Action, State]:
+    """What to do and where to go. An event the table does not name cannot matter any more and is ignored."""
+    return TABLE.get((state, event), (Action.IGNORE, state))
