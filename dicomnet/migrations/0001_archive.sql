@@ -179,3 +179,68 @@ create table archive.event_cursor (
   updated_at timestamptz not null default now()
 );
 call archive.protect('archive.event_cursor');
+
+-- Look-ups before the institution is known. Narrow, and the only way around the policies.
+create function archive.resolve_called_ae(title text)
+returns table (institution_id bigint, suspended boolean)
+language sql stable security definer set search_path = archive, pg_temp
+as $$
+  select i.institution_id, i.suspended or not e.enabled
+  from application_entity e join institution i using (institution_id)
+  where e.ae_title = title
+$$;
+
+create function archive.resolve_institution(institution_code text)
+returns bigint language sql stable security definer set search_path = archive, pg_temp
+as $$ select institution_id from institution where code = institution_code $$;
+
+create function archive.institutions_for_house()
+returns table (institution_id bigint, code text, name text, suspended boolean)
+language sql stable security definer set search_path = archive, pg_temp
+as $$ select institution_id, code, name, suspended from institution order by institution_id $$;
+
+-- Creates an institution with its AE title; the caller is the command line or a super administrator.
+create function archive.create_institution(new_code text, new_name text, new_ae_title text)
+returns bigint language plpgsql security definer set search_path = archive, pg_temp
+as $$
+declare created bigint;
+begin
+  insert into institution (code, name) values (new_code, new_name) returning institution_id into created;
+  if new_ae_title <> '' then
+    insert into application_entity (ae_title, institution_id) values (new_ae_title, created);
+  end if;
+  return created;
+end $$;
+
+create function archive.set_institution_suspended(institution_code text, value boolean)
+returns bigint language sql security definer set search_path = archive, pg_temp
+as $$ update institution set suspended = value where code = institution_code returning institution_id $$;
+
+-- Events of the whole house after a consumer's cursor, and only those that no running transaction can precede.
+create function archive.read_events(consumer_name text, max_rows integer)
+returns table (event_id bigint, transaction_id xid8, institution_id bigint, kind text, payload jsonb, at timestamptz)
+language sql stable security definer set search_path = archive, pg_temp
+as $$
+  select e.event_id, e.transaction_id, e.institution_id, e.kind, e.payload, e.at
+  from event e
+  left join event_cursor c on c.consumer = consumer_name
+  where e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+    and (e.transaction_id, e.event_id) > (coalesce(c.transaction_id, '0'::xid8), coalesce(c.event_id, 0))
+  order by e.transaction_id, e.event_id
+  limit max_rows
+$$;
+
+create function archive.commit_cursor(consumer_name text, last_transaction xid8, last_event bigint)
+returns void language sql security definer set search_path = archive, pg_temp
+as $$
+  insert into event_cursor (consumer, transaction_id, event_id) values (consumer_name, last_transaction, last_event)
+  on conflict (consumer) do update
+    set transaction_id = excluded.transaction_id, event_id = excluded.event_id, updated_at = now()
+    where (excluded.transaction_id, excluded.event_id) > (event_cursor.transaction_id, event_cursor.event_id)
+$$;
+
+revoke execute on all functions in schema archive from public;
+grant execute on function archive.current_institution(), archive.resolve_called_ae(text), archive.resolve_institution(text),
+  archive.institutions_for_house(), archive.create_institution(text, text, text),
+  archive.set_institution_suspended(text, boolean), archive.read_events(text, integer),
+  archive.commit_cursor(text, xid8, bigint) to cloudfilm_runtime;

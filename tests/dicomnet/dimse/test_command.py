@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +46,7 @@ def test_response_names_the_request_and_cuts_the_comment() -> None:
 
 @pytest.mark.parametrize("lacking", ["affected_sop_class_uid", "affected_sop_instance_uid", "message_id"])
 def test_store_request_without_a_required_field_is_refused(lacking: str) -> None:
-    values = {"affected_sop_class_uid": CT, "affected_sop_instance_uid": "1.2.3", "message_id": 1}
+    values: dict[str, Any] = {"affected_sop_class_uid": CT, "affected_sop_instance_uid": "1.2.3", "message_id": 1}
     del values[lacking]
     data = dimse.encode_command(dimse.Command(command_field=dimse.C_STORE_RQ, command_data_set_type=0, **values))
     with pytest.raises(dimse.CommandError):

@@ -1,0 +1,96 @@
+"""The pool every process works with: as the runtime role, each transaction in the name of one institution."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import asyncpg
+import orjson
+
+
+def _encode_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(kind, schema="pg_catalog", encoder=_encode_json, decoder=orjson.loads)
+
+
+async def _reset(connection: asyncpg.Connection) -> None:
+    """On return to the pool: nothing is kept per session, so only an open transaction has to end."""
+    if connection.is_in_transaction():
+        await connection.execute("rollback")
+
+
+class Database:
+    """asyncpg pool with row-level security in mind.
+
+    Every statement runs inside a transaction that has set ``cloudfilm.institution_id`` first; with ``None`` nothing
+    is set and every table is empty (only security-definer functions answer).
+    """
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def connect(cls, url: str, *, min_size: int = 1, max_size: int = 8) -> Database:
+        """Open the pool. Raises OSError or asyncpg.PostgresError when the server cannot be reached."""
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=min_size,
+            max_size=max_size,
+            init=_prepare,
+            command_timeout=60,
+            max_inactive_connection_lifetime=0,
+        )
+        return cls(pool)
+
+    async def close(self) -> None:
+        """Close every connection, waiting for running statements at most 5 s."""
+        import asyncio
+
+        try:
+            await asyncio.wait_for(self._pool.close(), 5)
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def transaction(self, institution_id: int | None) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction in the name of an institution; commits at the end, rolls back on an exception."""
+        async with self._pool.acquire() as pooled:
+            connection = cast("asyncpg.Connection", pooled)
+            # One round trip: BEGIN and SET LOCAL travel as one simple query. The literal is an int by type.
+            if institution_id is None:
+                await connection.execute("begin")
+            else:
+                await connection.execute(f"begin; set local cloudfilm.institution_id = '{int(institution_id)}'")
+            try:
+                yield connection
+            except BaseException:
+                if not connection.is_closed():
+                    await connection.execute("rollback")
+                raise
+            await connection.execute("commit")
+
+    async def fetch(self, institution_id: int | None, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Rows of one statement in a transaction of its own."""
+        async with self.transaction(institution_id) as connection:
+            return cast("list[asyncpg.Record]", await connection.fetch(sql, *arguments))
+
+    async def fetchrow(self, institution_id: int | None, sql: str, *arguments: Any) -> asyncpg.Record | None:
+        """The first row of one statement, None when there is none."""
+        async with self.transaction(institution_id) as connection:
+            return cast("asyncpg.Record | None", await connection.fetchrow(sql, *arguments))
+
+    async def fetchval(self, institution_id: int | None, sql: str, *arguments: Any) -> Any:
+        """The first column of the first row."""
+        async with self.transaction(institution_id) as connection:
+            return await connection.fetchval(sql, *arguments)
+
+    async def execute(self, institution_id: int | None, sql: str, *arguments: Any) -> str:
+        """Run one statement; returns PostgreSQL's status text."""
+        async with self.transaction(institution_id) as connection:
+            return str(await connection.execute(sql, *arguments))

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from dicomnet.database import Database
+from dicomnet.embedded_postgres import EmbeddedPostgres
+from dicomnet.migrate import MigrationError, migrate
+from tests.conftest import MIGRATIONS, Urls
+
+TABLES = """
+    select c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema', 'public')
+      and n.nspname not like 'pg_toast%'"""
+
+
+async def test_every_table_forces_row_level_security(database: Database, urls: Urls) -> None:
+    owner = await asyncpg.connect(urls.owner)
+    rows = await owner.fetch(TABLES)
+    policies = await owner.fetch("select schemaname || '.' || tablename as name, roles from pg_policies")
+    await owner.close()
+    assert len(rows) >= 15
+    protected = {row["name"] for row in policies if "cloudfilm_runtime" in row["roles"]}
+    for row in rows:
+        assert row["relrowsecurity"], row["name"]
+        assert row["relforcerowsecurity"], row["name"]
+        assert row["name"] in protected
+
+
+async def test_with_no_institution_set_every_table_is_empty(database: Database, institution: int, urls: Urls) -> None:
+    owner = await asyncpg.connect(urls.owner)
+    names = [row["name"] for row in await owner.fetch(TABLES)]
+    assert await owner.fetchval("select count(*) from archive.institution") == 1
+    await owner.close()
+    assert await database.fetchval(institution, "select count(*) from archive.institution") == 1
+    for name in names:
+        assert await database.fetchval(None, f"select count(*) from {name}") == 0, name
+
+
+async def test_another_institution_sees_and_writes_nothing(
+    database: Database, institution: int, second_institution: int
+) -> None:
+    insert = "insert into archive.patient (institution_id, patient_id, patient_name_sealed) values ($1, '1', '')"
+    await database.execute(institution, insert, institution)
+    assert await database.fetchval(institution, "select count(*) from archive.patient") == 1
+    assert await database.fetchval(second_institution, "select count(*) from archive.patient") == 0
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await database.execute(second_institution, insert, institution)
+
+
+async def test_the_runtime_role_is_neither_superuser_nor_bypasses(database: Database) -> None:
+    row = await database.fetchrow(
+        None, "select rolsuper, rolbypassrls, rolcreaterole from pg_roles where rolname = current_user"
+    )
+    assert row is not None
+    assert not row["rolsuper"]
+    assert not row["rolbypassrls"]
+    assert not row["rolcreaterole"]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await database.fetch(None, "select * from public.cloudfilm_migration")
+
+
+async def test_the_institution_does_not_leak_into_the_next_transaction(database: Database, institution: int) -> None:
+    assert await database.fetchval(institution, "select archive.current_institution()") == institution
+    assert await database.fetchval(None, "select archive.current_institution()") is None
+
+
+async def test_an_exception_rolls_back(database: Database, institution: int) -> None:
+    with pytest.raises(LookupError):
+        async with database.transaction(institution) as connection:
+            await connection.execute("update archive.institution set name = 'x'")
+            raise LookupError
+    assert await database.fetchval(institution, "select name from archive.institution") == "第一医院"
+
+
+async def test_migrations_apply_once_and_a_changed_file_is_refused(urls: Urls, tmp_path: Path) -> None:
+    assert await migrate(urls.owner, MIGRATIONS) == []
+    folder = tmp_path / "late" / "migrations"
+    folder.mkdir(parents=True)
+    (folder / "0001_x.sql").write_text("create table public.x (a int)")
+    assert await migrate(urls.owner, [folder]) == ["late/0001_x.sql"]
+    assert await migrate(urls.owner, [folder]) == []
+    (folder / "0001_x.sql").write_text("create table public.y (a int)")
+    with pytest.raises(MigrationError):
+        await migrate(urls.owner, [folder])
+    (folder / "0001_x.sql").write_text("create table public.x (a int)")
+    (folder / "0002_x.sql").write_text("create table public.z (a int); select 1/0")
+    with pytest.raises(MigrationError):
+        await migrate(urls.owner, [folder])
+    connection = await asyncpg.connect(urls.owner)
+    assert await connection.fetchval("select to_regclass('public.z')") is None
+    await connection.close()
+
+
+def test_a_living_server_is_adopted_and_a_killed_one_comes_back(tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents):
+        if "pytest" in folder.name:
+            folder.chmod(0o755)
+    first = EmbeddedPostgres(tmp_path / "home", durable=False)
+    first.start()
+    pid = first.pid
+    assert pid is not None
+    second = EmbeddedPostgres(tmp_path / "home", durable=False)
+    try:
+        second.start()
+        assert second.pid == pid
+        os.kill(pid, signal.SIGKILL)
+        second.start()
+        assert second.pid not in {None, pid}
+    finally:
+        second.stop()
+    assert not second.alive()
