@@ -83,7 +83,7 @@ class Database:
     async def fetchrow(self, institution_id: int | None, sql: str, *arguments: Any) -> asyncpg.Record | None:
         """The first row of one statement, None when there is none."""
         async with self.transaction(institution_id) as connection:
-            return cast("asyncpg.Record | None", await connection.fetchrow(sql, *arguments))
+            return await connection.fetchrow(sql, *arguments)
 
     async def fetchval(self, institution_id: int | None, sql: str, *arguments: Any) -> Any:
         """The first column of the first row."""
