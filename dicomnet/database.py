@@ -19,8 +19,8 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         await connection.set_type_codec(kind, schema="pg_catalog", encoder=_encode_json, decoder=orjson.loads)
 
 
-async def _reset(connection: asyncpg.Connection) -> None:
-    """On return to the pool: nothing is kept per session, so only an open transaction has to end."""
+async def _reset(connection: Any) -> None:
+    """On return to the pool: nothing is kept per session, so only an open transaction has to end: no round trip."""
     if connection.is_in_transaction():
         await connection.execute("rollback")
 
@@ -43,6 +43,7 @@ class Database:
             min_size=min_size,
             max_size=max_size,
             init=_prepare,
+            reset=_reset,
             command_timeout=60,
             max_inactive_connection_lifetime=0,
         )
@@ -94,3 +95,8 @@ class Database:
         """Run one statement; returns PostgreSQL's status text."""
         async with self.transaction(institution_id) as connection:
             return str(await connection.execute(sql, *arguments))
+
+    async def call(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
+        """One statement in one round trip, committed when this returns: for functions that set the institution."""
+        async with self._pool.acquire() as pooled:
+            return cast("asyncpg.Record | None", await cast("asyncpg.Connection", pooled).fetchrow(sql, *arguments))

@@ -1,0 +1,347 @@
+"""Finding what is archived: study lists page by page, QIDO at three levels, single objects by UID.
+
+Everything runs under the institution's row-level security. Names are opened only for the rows of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from dicomnet.archive.index import PATIENT_NAME_CONTEXT, institution_context
+from dicomnet.archive.search_sql import Where, text_match
+from dicomnet.database import Database
+from dicomnet.keyring import Keyring, KeyringError, name_matches
+from dicomnet.sop_classes import modality_terms
+
+MAX_PAGE = 1000
+_MAX_NAME_ROUNDS = 40
+_FEW_PATIENTS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class CalledInstitution:
+    """Whom a called AE title names."""
+
+    institution_id: int
+    suspended: bool
+
+
+async def resolve_ae(database: Database, ae_title: str) -> CalledInstitution | None:
+    """The institution of a called AE title; None where no one has it."""
+    row = await database.call("select institution_id, suspended from archive.resolve_called_ae($1)", ae_title)
+    return None if row is None else CalledInstitution(row["institution_id"], row["suspended"])
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFilters:
+    """What to look for; empty fields do not limit. Texts may hold the wildcards ``*`` and ``?`` (PS3.4 C.2.2.2.4)."""
+
+    since: datetime | None = None  # study_at >= since
+    until: datetime | None = None  # study_at < until
+    modalities: Sequence[str] = ()  # any of them; words such as DSA are understood
+    patient_name: str = ""  # name or pinyin
+    patient_id: str = ""
+    accession_number: str = ""
+    study_description: str = ""
+    study_id: str = ""
+    study_instance_uids: Sequence[str] = ()
+    patient_sex: str = ""
+    patient_birth_date: date | None = None
+    study_date_from: str = ""  # DA, inclusive, as sent
+    study_date_to: str = ""
+    study_time_from: str = ""
+    study_time_to: str = ""
+    patient_key: int | None = None
+    body_part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyCursor:
+    """Where a page ended: lists run from the newest study to the oldest."""
+
+    study_at: datetime
+    study_key: int
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """One study of a list. ``conflict_count``: objects kept aside that nobody has looked at."""
+
+    study_key: int
+    study_instance_uid: str
+    patient_key: int
+    patient_name: str
+    patient_id: str
+    issuer_of_patient_id: str
+    patient_birth_date: date | None
+    patient_sex: str
+    study_at: datetime
+    study_date: str
+    study_time: str
+    study_id: str
+    accession_number: str
+    study_description: str
+    modalities: tuple[str, ...]
+    body_parts: tuple[str, ...]
+    station_names: tuple[str, ...]
+    series_count: int
+    instance_count: int
+    received_at: datetime
+    updated_at: datetime
+    conflict_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPage:
+    """Rows and where the next page begins; ``next_after`` None = the end."""
+
+    rows: tuple[StudyRow, ...]
+    next_after: StudyCursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRow:
+    """One series of a study. ``frame_count`` 0 = nothing to show as a picture."""
+
+    series_key: int
+    study_key: int
+    series_instance_uid: str
+    modality: str
+    series_number: int | None
+    series_description: str
+    body_part_examined: str
+    protocol_name: str
+    instance_count: int
+    frame_count: int
+    version: int
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRow:
+    """One instance without its open record."""
+
+    instance_key: int
+    series_key: int
+    study_key: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    instance_number: int | None
+    number_of_frames: int
+    image_rows: int
+    image_columns: int
+    object_key: str
+    object_size: int
+    frame_trial: str
+    received_at: datetime
+
+
+STUDY_COLUMNS = (
+    "s.study_key, s.study_instance_uid, s.patient_key, p.patient_name_sealed, p.patient_id, p.issuer_of_patient_id,"
+    " p.patient_birth_date, p.patient_sex, s.study_at, s.study_date, s.study_time, s.study_id, s.accession_number,"
+    " s.study_description, s.modalities, s.body_parts, s.station_names, s.series_count, s.instance_count,"
+    " s.received_at, s.updated_at"
+)
+SERIES_COLUMNS = (
+    "r.series_key, r.study_key, r.series_instance_uid, r.modality, r.series_number, r.series_description,"
+    " r.body_part_examined, r.protocol_name, r.instance_count, r.frame_count, r.version, r.received_at"
+)
+INSTANCE_COLUMNS = (
+    "i.instance_key, i.series_key, i.study_key, i.sop_instance_uid, i.sop_class_uid, i.transfer_syntax_uid,"
+    " i.instance_number, i.number_of_frames, i.image_rows, i.image_columns, i.object_key, i.object_size,"
+    " i.frame_trial, i.received_at"
+)
+
+
+async def list_studies(
+    database: Database,
+    keyring: Keyring,
+    institution_id: int,
+    filters: StudyFilters,
+    after: StudyCursor | None = None,
+    limit: int = 50,
+) -> StudyPage:
+    """One page of studies, newest first. ``limit`` is at most 1000."""
+    limit = max(1, min(limit, MAX_PAGE))
+    rows: list[StudyRow] = []
+    cursor = after
+    wanted = limit + 1
+    for _ in range(_MAX_NAME_ROUNDS):
+        batch = await _fetch_studies(database, keyring, institution_id, filters, cursor, wanted)
+        rows.extend(row for row in batch if name_matches(row.patient_name, filters.patient_name))
+        if len(batch) < wanted or len(rows) > limit:
+            break
+        cursor = StudyCursor(batch[-1].study_at, batch[-1].study_key)
+    more = len(rows) > limit
+    page = await _with_conflicts(database, institution_id, rows[:limit])
+    last = page[-1] if page else None
+    return StudyPage(tuple(page), StudyCursor(last.study_at, last.study_key) if more and last else None)
+
+
+async def _fetch_studies(
+    database: Database,
+    keyring: Keyring,
+    institution_id: int,
+    filters: StudyFilters,
+    after: StudyCursor | None,
+    limit: int,
+) -> list[StudyRow]:
+    async with database.transaction(institution_id) as connection:
+        where = await study_where(connection, keyring, institution_id, filters)
+        if after is not None:
+            where.add("(s.study_at, s.study_key) < ({}, {})", after.study_at, after.study_key)
+        sql = (
+            f"select {STUDY_COLUMNS} from archive.study s join archive.patient p using (patient_key)"  # noqa: S608
+            f" where {where.sql} order by s.study_at desc, s.study_key desc limit {where.value(limit)}"
+        )
+        found: list[Any] = await connection.fetch(sql, *where.arguments)
+    return [_study_row(keyring, institution_id, row) for row in found]
+
+
+async def study_where(connection: Any, keyring: Keyring, institution_id: int, filters: StudyFilters) -> Where:
+    """Conditions on ``s`` (study) and ``p`` (patient) for the filters; every value is a parameter."""
+    where = Where()
+    where.add("s.institution_id = {}", institution_id)
+    if filters.since is not None:
+        where.add("s.study_at >= {}", filters.since)
+    if filters.until is not None:
+        where.add("s.study_at < {}", filters.until)
+    if filters.modalities:
+        terms = sorted({term for word in filters.modalities for term in modality_terms(word)})
+        where.add("s.modalities && {}::text[]", terms)
+    if filters.study_instance_uids:
+        where.add("s.study_instance_uid = any ({}::text[])", list(filters.study_instance_uids))
+    for column, text in (
+        ("p.patient_id", filters.patient_id),
+        ("s.accession_number", filters.accession_number),
+        ("s.study_id", filters.study_id),
+        ("p.patient_sex", filters.patient_sex),
+    ):
+        text_match(where, column, text)
+    text_match(where, "s.study_description", filters.study_description, fold_case=True)
+    if filters.patient_birth_date is not None:
+        where.add("p.patient_birth_date = {}", filters.patient_birth_date)
+    for column, lowest, highest in (
+        ("s.study_date", filters.study_date_from, filters.study_date_to),
+        ("s.study_time", filters.study_time_from, filters.study_time_to),
+    ):
+        if lowest:
+            where.add(f"{column} >= {{}}", lowest)
+        if highest:
+            where.add(f"{column} <> '' and {column} < {{}}", highest + "~")
+    if filters.patient_key is not None:
+        where.add("s.patient_key = {}", filters.patient_key)
+    if filters.body_part:
+        where.add("{} = any (s.body_parts)", filters.body_part.upper())
+    tokens = keyring.blind_query(filters.patient_name) if filters.patient_name else []
+    if tokens:
+        # GIN cannot serve a query under row-level security (its operator is not leakproof); the function can.
+        rows = await connection.fetch(
+            "select patient_key from archive.patients_with_tokens($1::bigint[], $2)", tokens, _FEW_PATIENTS + 1
+        )
+        if len(rows) <= _FEW_PATIENTS:
+            where.add("s.patient_key = any ({}::bigint[])", [row["patient_key"] for row in rows])
+        else:
+            where.add("p.patient_name_index @> {}::bigint[]", tokens)
+    return where
+
+
+def open_name(keyring: Keyring, institution_id: int, sealed: bytes) -> str:
+    """A sealed patient name in clear; "" where the key does not open it (the list stays usable)."""
+    try:
+        return keyring.open(bytes(sealed), institution_context(institution_id, PATIENT_NAME_CONTEXT))
+    except KeyringError:
+        return ""
+
+
+def _study_row(keyring: Keyring, institution_id: int, row: Any) -> StudyRow:
+    values: dict[str, Any] = dict(row)
+    values["patient_name"] = open_name(keyring, institution_id, values.pop("patient_name_sealed"))
+    issuer = str(values["issuer_of_patient_id"])
+    values["issuer_of_patient_id"] = "" if issuer.startswith("uid:") else issuer
+    for name in ("modalities", "body_parts", "station_names"):
+        values[name] = tuple(values[name])
+    return StudyRow(**values)
+
+
+async def _with_conflicts(database: Database, institution_id: int, rows: Sequence[StudyRow]) -> list[StudyRow]:
+    if not rows:
+        return []
+    counts = await database.fetch(
+        institution_id,
+        "select i.study_key, count(*) as n from archive.conflict c join archive.instance i using (instance_key)"
+        " where c.resolved_at is null and i.study_key = any ($1::bigint[]) group by 1",
+        [row.study_key for row in rows],
+    )
+    found = {count["study_key"]: int(count["n"]) for count in counts}
+    return [replace(row, conflict_count=found[row.study_key]) if row.study_key in found else row for row in rows]
+
+
+async def get_study(
+    database: Database,
+    keyring: Keyring,
+    institution_id: int,
+    study_key: int | None = None,
+    study_instance_uid: str = "",
+) -> StudyRow | None:
+    """One study by key or UID; None where the institution has none."""
+    rows = await database.fetch(
+        institution_id,
+        f"select {STUDY_COLUMNS} from archive.study s join archive.patient p using (patient_key)"  # noqa: S608
+        " where s.institution_id = $1 and (s.study_key = $2 or ($2::bigint is null and s.study_instance_uid = $3))",
+        institution_id,
+        study_key,
+        study_instance_uid,
+    )
+    found = await _with_conflicts(database, institution_id, [_study_row(keyring, institution_id, row) for row in rows])
+    return found[0] if found else None
+
+
+async def list_series(database: Database, institution_id: int, study_key: int) -> list[SeriesRow]:
+    """Series of a study by series number."""
+    rows = await database.fetch(
+        institution_id,
+        f"select {SERIES_COLUMNS} from archive.series r where r.study_key = $1"  # noqa: S608
+        " order by r.series_number nulls last, r.series_key",
+        study_key,
+    )
+    return [SeriesRow(**row) for row in rows]
+
+
+async def list_instances(database: Database, institution_id: int, series_key: int) -> list[InstanceRow]:
+    """Instances of a series by instance number."""
+    rows = await database.fetch(
+        institution_id,
+        f"select {INSTANCE_COLUMNS} from archive.instance i where i.series_key = $1"  # noqa: S608
+        " order by i.instance_number nulls last, i.instance_key",
+        series_key,
+    )
+    return [InstanceRow(**row) for row in rows]
+
+
+async def find_instances(
+    database: Database,
+    institution_id: int,
+    *,
+    study_instance_uid: str,
+    series_instance_uid: str = "",
+    sop_instance_uid: str = "",
+) -> list[InstanceRow]:
+    """Instances of a study, series or instance named by UIDs (WADO-RS); [] where there is none."""
+    rows = await database.fetch(
+        institution_id,
+        f"select {INSTANCE_COLUMNS} from archive.study s"  # noqa: S608
+        " join archive.series r on r.study_key = s.study_key join archive.instance i on i.series_key = r.series_key"
+        " where s.institution_id = $1 and s.study_instance_uid = $2 and ($3 = '' or r.series_instance_uid = $3)"
+        " and ($4 = '' or i.sop_instance_uid = $4)"
+        " order by r.series_number nulls last, r.series_key, i.instance_number nulls last, i.instance_key",
+        institution_id,
+        study_instance_uid,
+        series_instance_uid,
+        sop_instance_uid,
+    )
+    return [InstanceRow(**row) for row in rows]
