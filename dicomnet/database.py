@@ -79,7 +79,7 @@ class Database:
     async def fetch(self, institution_id: int | None, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """Rows of one statement in a transaction of its own."""
         async with self.transaction(institution_id) as connection:
-            return cast("list[asyncpg.Record]", await connection.fetch(sql, *arguments))
+            return await connection.fetch(sql, *arguments)
 
     async def fetchrow(self, institution_id: int | None, sql: str, *arguments: Any) -> asyncpg.Record | None:
         """The first row of one statement, None when there is none."""

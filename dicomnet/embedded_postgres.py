@@ -267,7 +267,9 @@ class EmbeddedPostgres:
             raise failure[0]
 
 
-async def create_roles(superuser_url: str, owner_password: str, runtime_password: str) -> None:
+async def create_roles(
+    superuser_url: str, owner_password: str, runtime_password: str, *, database: str = DATABASE
+) -> None:
     """The two roles and the database. Neither is a superuser nor bypasses row-level security."""
     connection = await asyncpg.connect(superuser_url)
     try:
@@ -278,9 +280,12 @@ async def create_roles(superuser_url: str, owner_password: str, runtime_password
             await connection.execute(
                 f"{verb} role {role} login nosuperuser nobypassrls nocreatedb nocreaterole password {literal}"
             )
-        if not await connection.fetchval("select 1 from pg_database where datname = $1", DATABASE):
-            await connection.execute(f"create database {DATABASE} owner {OWNER_ROLE}")
-            await connection.execute(f"revoke connect, temporary on database {DATABASE} from public")
-            await connection.execute(f"grant connect on database {DATABASE} to {RUNTIME_ROLE}")
+        name = '"' + database.replace('"', '""') + '"'
+        if not await connection.fetchval("select 1 from pg_database where datname = $1", database):
+            await connection.execute(f"create database {name} owner {OWNER_ROLE}")
+        else:
+            await connection.execute(f"alter database {name} owner to {OWNER_ROLE}")
+        await connection.execute(f"revoke connect, temporary on database {name} from public")
+        await connection.execute(f"grant connect on database {name} to {RUNTIME_ROLE}")
     finally:
         await connection.close()

@@ -1,0 +1,36 @@
+"""``cloudfilm institution …``."""
+
+from __future__ import annotations
+
+from app.cli import parser
+from app.commands import print_result, run_with_services
+from app.services import Services
+from app.settings import Settings
+
+
+def main(settings: Settings, argv: list[str]) -> int:
+    """``institution create CODE --name N [--ae-title T] | list | suspend CODE | resume CODE``."""
+    arguments = parser("institution", main.__doc__ or "")
+    arguments.add_argument("action", choices=["create", "list", "suspend", "resume"])
+    arguments.add_argument("code", nargs="?")
+    arguments.add_argument("--name")
+    arguments.add_argument("--ae-title", default="")
+    arguments.add_argument("--json", action="store_true")
+    given = arguments.parse_args(argv)
+    if given.action != "list" and not given.code:
+        arguments.error("the institution's CODE is missing")
+
+    async def work(services: Services) -> int:
+        if given.action == "create":
+            identifier = await services.institutions.create(given.code, given.name or given.code, given.ae_title)
+            await services.audit.record(identifier, "system:command", "institution.create")
+            print_result({"institution_id": identifier, "code": given.code}, as_json=given.json)
+        elif given.action == "list":
+            for identifier, code, name, suspended in await services.institutions.all():
+                row = {"institution_id": identifier, "code": code, "name": name, "suspended": suspended}
+                print_result(dict(row), as_json=given.json)
+        else:
+            await services.institutions.set_suspended(given.code, given.action == "suspend")
+        return 0
+
+    return run_with_services(settings, work)

@@ -1,0 +1,65 @@
+"""Institutions and their AE titles."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from app.errors import AppError
+from dicomnet.database import Database
+
+
+class InstitutionExistsError(AppError):
+    """The code or the AE title is taken."""
+
+    code = "institution.exists"
+    message = {"zh": "机构代码或AE标题已存在", "en": "The institution's code or AE title is taken"}
+
+
+class InstitutionNotFoundError(AppError):
+    """No institution has this code."""
+
+    code = "institution.not_found"
+    message = {"zh": "没有这个机构", "en": "There is no such institution"}
+
+
+class Institutions:
+    """Create, find, suspend. A suspended institution's devices and people are refused."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, code: str, name: str, ae_title: str) -> int:
+        """The new institution_id. Raises InstitutionExistsError."""
+        try:
+            return int(
+                await self._database.fetchval(
+                    None, "select archive.create_institution($1, $2, $3)", code, name, ae_title
+                )
+            )
+        except asyncpg.UniqueViolationError:
+            raise InstitutionExistsError(code=code, ae_title=ae_title) from None
+
+    async def all(self) -> list[tuple[int, str, str, bool]]:
+        """(institution_id, code, name, suspended) of every institution."""
+        rows = await self._database.fetch(None, "select * from archive.institutions_for_house()")
+        return [(row["institution_id"], row["code"], row["name"], row["suspended"]) for row in rows]
+
+    async def resolve(self, code: str | None) -> int:
+        """The institution of a code; without one, the only or first one. Raises InstitutionNotFoundError."""
+        if code is None:
+            every = await self.all()
+            if every:
+                return every[0][0]
+            raise InstitutionNotFoundError(code="")
+        found = await self._database.fetchval(None, "select archive.resolve_institution($1)", code)
+        if found is None:
+            raise InstitutionNotFoundError(code=code)
+        return int(found)
+
+    async def set_suspended(self, code: str, suspended: bool) -> None:
+        """Raises InstitutionNotFoundError."""
+        changed = await self._database.fetchval(
+            None, "select archive.set_institution_suspended($1, $2)", code, suspended
+        )
+        if changed is None:
+            raise InstitutionNotFoundError(code=code)

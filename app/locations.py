@@ -1,0 +1,91 @@
+"""From settings to addresses: database URLs, key file, object store, sockets."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from dicomnet.archive.objects import Objects, open_objects
+
+from app.settings import Settings
+from dicomnet.embedded_postgres import OWNER_ROLE, RUNTIME_ROLE, EmbeddedPostgres, create_roles
+from dicomnet.keyring import Keyring
+
+
+def migration_folders() -> tuple[Path, Path]:
+    """dicomnet's tables first, then the app's."""
+    root = Path(__file__).resolve().parents[1]
+    return root / "dicomnet" / "migrations", root / "app" / "migrations"
+
+
+def runtime_url(settings: Settings) -> str:
+    """What every process connects with."""
+    if settings.runtime_database_url:
+        return settings.runtime_database_url
+    if settings.database_url:
+        return _with_role(settings.database_url, RUNTIME_ROLE, role_password(settings, RUNTIME_ROLE))
+    return EmbeddedPostgres(settings.home).runtime_url
+
+
+def role_password(settings: Settings, role: str) -> str:
+    """The generated password of one of our roles on an external server."""
+    path = settings.home / "secrets" / f"{role}.password"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(0o600)
+        path.write_text(secrets.token_urlsafe(24))
+    return path.read_text().strip()
+
+
+def _with_role(url: str, role: str, password: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{role}:{quote(password, safe='')}@{host}"))
+
+
+async def prepare_external(settings: Settings) -> str:
+    """Create the two roles on an external server (the URL's user must be allowed to); returns the owner's URL."""
+    owner, runtime = role_password(settings, OWNER_ROLE), role_password(settings, RUNTIME_ROLE)
+    await create_roles(settings.database_url, owner, runtime, database=urlsplit(settings.database_url).path.lstrip("/"))
+    return _with_role(settings.database_url, OWNER_ROLE, owner)
+
+
+def key_path(settings: Settings) -> Path:
+    """The master key's file."""
+    return Path(settings.secrets_file) if settings.secrets_file else settings.home / "secrets" / "master.key"
+
+
+def keyring(settings: Settings) -> Keyring:
+    """The master key's ring; created at first start."""
+    return Keyring.load_or_create(key_path(settings))
+
+
+def objects(settings: Settings) -> Objects:
+    """The object store of the settings."""
+    return open_objects(settings.blobs_url, settings.home)
+
+
+def sop_class_file(settings: Settings) -> Path | None:
+    """The site's file of additional SOP classes, when there is one."""
+    if settings.sop_classes_file:
+        return Path(settings.sop_classes_file)
+    path = settings.home / "sop_classes.toml"
+    return path if path.is_file() else None
+
+
+def render_socket(settings: Settings) -> Path:
+    """Where the render process listens. A Unix socket path has at most 107 bytes: long homes use the temp folder."""
+    path = settings.run_folder / "render.sock"
+    if len(str(path)) <= 100:
+        return path
+    import hashlib
+    import tempfile
+
+    digest = hashlib.sha256(str(settings.home.resolve()).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"cloudfilm-{digest}-render.sock"
+
+
+def public_url(settings: Settings, http: str) -> str:
+    """The address that links carry."""
+    return (settings.public_url or http).rstrip("/")

@@ -1,0 +1,65 @@
+"""JSON logs with one correlation id from request or association to picture; secrets and tokens never enter."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import sys
+from contextvars import ContextVar
+from typing import Any
+
+import orjson
+import structlog
+
+correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
+_VALID = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
+_SHARE_PATH = re.compile(r"(/s/)[A-Za-z0-9_-]{8,}")
+
+
+def new_correlation_id() -> str:
+    """96 random bits, URL-safe."""
+    return secrets.token_urlsafe(12)
+
+
+def accepted_correlation_id(given: str | None) -> str:
+    """The caller's id when it is well-formed, else a new one."""
+    return given if given and _VALID.match(given) else new_correlation_id()
+
+
+def redact(text: str) -> str:
+    """Share tokens in paths are cut out before anything is written."""
+    return _SHARE_PATH.sub(r"\1…", text)
+
+
+def _add_correlation(_logger: Any, _name: str, event: dict[str, Any]) -> dict[str, Any]:
+    if (value := correlation_id.get()) and "correlation_id" not in event:
+        event["correlation_id"] = value
+    return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def configure_logging(role: str, level: str = "info") -> None:
+    """JSON lines on standard error, for our own events and for the libraries'."""
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _add_correlation,
+            structlog.processors.JSONRenderer(serializer=lambda value, **_: orjson.dumps(value, default=str).decode()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(role=role)
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True
+    )
+
+
+def get_logger() -> Any:
+    """The bound logger; events are stable dotted words, values carry no personal data."""
+    return structlog.get_logger()

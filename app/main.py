@@ -1,0 +1,92 @@
+"""``build_app(settings)``: the only composition root of the web role."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+from dicomnet.archive.ingest import Ingest
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from app import locations
+from app.archive_api.routes import ROUTES as ARCHIVE_ROUTES
+from app.audit.service import Audit
+from app.bus import Bus
+from app.delivery.routes import ROUTES as DELIVERY_ROUTES
+from app.http import RouteSpec, build_routes
+from app.identity.routes import ROUTES as IDENTITY_ROUTES
+from app.identity.service import Identity
+from app.institutions.service import Institutions
+from app.middleware import Frame
+from app.operations.routes import ROUTES as OPERATIONS_ROUTES
+from app.operations.static import ROUTES as STATIC_ROUTES
+from app.rendering.client import RenderClient
+from app.services import Services
+from app.settings import Settings
+from app.viewing.routes import ROUTES as VIEWING_ROUTES
+from dicomnet.database import Database
+from dicomnet.queue import JobQueue
+
+TABLES: tuple[tuple[RouteSpec, ...], ...] = (
+    IDENTITY_ROUTES,
+    ARCHIVE_ROUTES,
+    VIEWING_ROUTES,
+    DELIVERY_ROUTES,
+    OPERATIONS_ROUTES,
+    STATIC_ROUTES,
+)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, *, secure: bool = False) -> AsyncIterator[Services]:
+    """Open every resource, close them in reverse; used by the web role, commands and tests alike."""
+    url = locations.runtime_url(settings)
+    database = await Database.connect(url, min_size=2, max_size=12)
+    keyring = locations.keyring(settings)
+    objects = locations.objects(settings)
+    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    render = RenderClient(locations.render_socket(settings))
+    try:
+        async with Bus(database, url).running() as bus:
+            yield Services(
+                settings=settings,
+                database=database,
+                objects=objects,
+                keyring=keyring,
+                ingest=Ingest(
+                    database,
+                    objects,
+                    keyring,
+                    sop_class_file=locations.sop_class_file(settings),
+                    min_free_bytes=settings.min_free_disk_mb << 20,
+                ),
+                identity=Identity(database, settings),
+                audit=Audit(database),
+                institutions=Institutions(database),
+                render=render,
+                queue=JobQueue(database),
+                bus=bus,
+                header_pool=pool,
+                secure=secure,
+            )
+    finally:
+        await render.close()
+        pool.shutdown(wait=False, cancel_futures=True)
+        await database.close()
+
+
+def build_app(settings: Settings, *, secure: bool = False) -> ASGIApp:
+    """The ASGI app: route tables of every slice inside the frame of headers, ids and limits."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        async with open_services(settings, secure=secure) as services:
+            app.state.services = services
+            yield {}
+
+    app = Starlette(routes=build_routes(TABLES), lifespan=lifespan)
+    return Frame(app, secure=secure)

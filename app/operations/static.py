@@ -1,0 +1,74 @@
+"""The built client: hashed assets for ever, staff pages never cached; gzip made once at first use."""
+
+from __future__ import annotations
+
+import gzip
+import mimetypes
+from functools import lru_cache
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from app.errors import NotFoundError
+from app.http import PUBLIC, RouteSpec
+from app.identity.models import Principal
+from app.services import Services
+
+STATIC = Path(__file__).resolve().parents[1] / "static"
+_COMPRESSIBLE = {".js", ".css", ".html", ".json", ".svg", ".webmanifest"}
+
+
+@lru_cache(maxsize=64)
+def _load(relative: str) -> tuple[bytes, bytes | None, str] | None:
+    """(content, gzip or None, media type); None when there is no such file inside the folder."""
+    path = (STATIC / relative).resolve()
+    if not path.is_relative_to(STATIC.resolve()) or not path.is_file():
+        return None
+    content = path.read_bytes()
+    packed = gzip.compress(content, 9, mtime=0) if path.suffix in _COMPRESSIBLE else None
+    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    if media_type.startswith("text/") or media_type == "application/javascript":
+        media_type += "; charset=utf-8"
+    return content, packed, media_type
+
+
+def _answer(request: Request, relative: str, cache: str) -> Response:
+    loaded = _load(relative)
+    if loaded is None:
+        raise NotFoundError
+    content, packed, media_type = loaded
+    headers = {"Cache-Control": cache, "Vary": "Accept-Encoding"}
+    if packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(packed, headers={**headers, "Content-Encoding": "gzip"}, media_type=media_type)
+    return Response(content, headers=headers, media_type=media_type)
+
+
+async def asset(request: Request, services: Services, principal: Principal) -> Response:
+    """A hashed file of the built client."""
+    return _answer(request, f"assets/{request.path_params['name']}", "public, max-age=31536000, immutable")
+
+
+async def staff(request: Request, services: Services, principal: Principal) -> Response:
+    """The staff pages: one document, its script asks who is logged in."""
+    return _answer(request, "staff.html", "no-store")
+
+
+async def home(request: Request, services: Services, principal: Principal) -> Response:
+    """/ leads staff to the study list."""
+    return RedirectResponse("/studies", 303)
+
+
+async def icon(request: Request, services: Services, principal: Principal) -> Response:
+    """An icon that names no hospital."""
+    return _answer(request, "icon.svg", "public, max-age=86400")
+
+
+ROUTES = (
+    RouteSpec("/", home, PUBLIC, summary="to the study list"),
+    RouteSpec("/login", staff, PUBLIC, html=True, summary="staff login page"),
+    RouteSpec("/studies", staff, PUBLIC, html=True, summary="staff study list page"),
+    RouteSpec("/assets/{name}", asset, PUBLIC, summary="built client files"),
+    RouteSpec("/icon.svg", icon, PUBLIC, summary="icon"),
+    RouteSpec("/favicon.ico", icon, PUBLIC, summary="icon"),
+)

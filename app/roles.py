@@ -1,0 +1,125 @@
+"""The single roles: what ``cloudfilm serve`` starts, and what runs alone on larger installations."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+
+import uvicorn
+
+from app import locations
+from app.cli import parser
+from app.logging import configure_logging, get_logger
+from app.settings import Settings, split_address
+from app.tls import certificate_files
+
+
+def _report_ready(detail: str = "") -> None:
+    """The supervisor waits for this line on standard output."""
+    print(f"ready {detail}".rstrip(), flush=True)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it serves."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _report_ready()
+
+
+def web(settings: Settings, argv: list[str]) -> int:
+    """HTTP and WebSocket. ``--fd N``: serve on an inherited listening socket."""
+    arguments = parser("web", "the web role")
+    arguments.add_argument("--fd", type=int)
+    given = arguments.parse_args(argv)
+    configure_logging("web", settings.log_level)
+    from app.main import build_app
+
+    files = certificate_files(settings)
+    host, port = split_address(settings.http)
+    config = uvicorn.Config(
+        build_app(settings, secure=files is not None),
+        host=host,
+        port=port,
+        http="httptools",
+        loop="uvloop",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=1 << 16,
+        timeout_keep_alive=max(120, settings.keep_alive_s),
+        timeout_graceful_shutdown=3,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        ssl_certfile=str(files[0]) if files else None,
+        ssl_keyfile=str(files[1]) if files else None,
+        h11_max_incomplete_event_size=1 << 16,
+    )
+    sockets = [socket.socket(fileno=given.fd)] if given.fd is not None else None
+    _Server(config).run(sockets)
+    return 0
+
+
+def render(settings: Settings, argv: list[str]) -> int:
+    """Pictures over a Unix socket."""
+    parser("render", "the render role").parse_args(argv)
+    configure_logging("render", settings.log_level)
+    from app.rendering.process import run
+
+    asyncio.run(run(settings, _report_ready))
+    return 0
+
+
+def worker(settings: Settings, argv: list[str]) -> int:
+    """Durable jobs at low priority."""
+    parser("worker", "the worker role").parse_args(argv)
+    configure_logging("worker", settings.log_level)
+    from app.viewing.worker import run
+
+    asyncio.run(run(settings, _report_ready))
+    return 0
+
+
+def dicom(settings: Settings, argv: list[str]) -> int:
+    """The DICOM server. ``--port N`` is the supervisor's reserved port, shared by several processes."""
+    arguments = parser("dicom", "the DICOM role")
+    arguments.add_argument("--port", type=int)
+    given = arguments.parse_args(argv)
+    configure_logging("dicom", settings.log_level)
+    from dicomnet.dimse.scp import run_scp
+
+    host, port = split_address(settings.dicom)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run_scp(
+        host=host,
+        port=given.port or port,
+        database_url=locations.runtime_url(settings),
+        home=settings.home,
+        keyring_path=locations.key_path(settings),
+        blobs_url=settings.blobs_url,
+        sop_classes_file=locations.sop_class_file(settings),
+        max_object_bytes=settings.max_upload_mb << 20,
+        min_free_bytes=settings.min_free_disk_mb << 20,
+        ready=lambda bound: _report_ready(str(bound)),
+        stop=stop,
+    )
+    return 0
+
+
+async def until_stopped() -> None:
+    """Wait for SIGTERM or SIGINT (used by the render and worker roles)."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+    with suppress(Exception):
+        get_logger().info("role.stopping", argv=sys.argv[1:2])

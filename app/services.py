@@ -1,0 +1,41 @@
+"""Everything a handler may use, made once by the lifespan; typed and frozen."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from dicomnet.archive.ingest import Ingest
+from dicomnet.archive.objects import Objects
+
+from app.audit.service import Audit
+from app.bus import Bus
+from app.identity.service import Identity
+from app.institutions.service import Institutions
+from app.limits import RateLimit
+from app.rendering.client import RenderClient
+from app.settings import Settings
+from dicomnet.database import Database
+from dicomnet.keyring import Keyring
+from dicomnet.queue import JobQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The app's resources. ``header_pool`` parses DICOM headers outside the loop; ``secure`` = served over TLS."""
+
+    settings: Settings
+    database: Database
+    objects: Objects
+    keyring: Keyring
+    ingest: Ingest
+    identity: Identity
+    audit: Audit
+    institutions: Institutions
+    render: RenderClient
+    queue: JobQueue
+    bus: Bus
+    header_pool: ProcessPoolExecutor
+    secure: bool
+    login_limit: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_s=0.5))
+    code_limit: RateLimit = field(default_factory=lambda: RateLimit(burst=30, per_s=0.5))
