@@ -6,9 +6,8 @@ import secrets
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from dicomnet.archive.objects import Objects, open_objects
-
 from app.settings import Settings
+from dicomnet.archive.objects import Objects, open_objects
 from dicomnet.embedded_postgres import OWNER_ROLE, RUNTIME_ROLE, EmbeddedPostgres, create_roles
 from dicomnet.keyring import Keyring
 

@@ -8,7 +8,6 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
-from dicomnet.archive.ingest import Ingest
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
@@ -28,6 +27,7 @@ from app.rendering.client import RenderClient
 from app.services import Services
 from app.settings import Settings
 from app.viewing.routes import ROUTES as VIEWING_ROUTES
+from dicomnet.archive.ingest import Ingest
 from dicomnet.database import Database
 from dicomnet.queue import JobQueue
 

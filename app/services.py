@@ -5,9 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
-from dicomnet.archive.ingest import Ingest
-from dicomnet.archive.objects import Objects
-
 from app.audit.service import Audit
 from app.bus import Bus
 from app.identity.service import Identity
@@ -15,6 +12,8 @@ from app.institutions.service import Institutions
 from app.limits import RateLimit
 from app.rendering.client import RenderClient
 from app.settings import Settings
+from dicomnet.archive.ingest import Ingest
+from dicomnet.archive.objects import Objects
 from dicomnet.database import Database
 from dicomnet.keyring import Keyring
 from dicomnet.queue import JobQueue
