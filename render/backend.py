@@ -1,0 +1,121 @@
+"""Where kernels run: one interface, chosen once at start, named in every picture."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.native import library
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Weights of one axis: see kernels/resample.h. ``weight`` has shape (outputs, max_taps)."""
+
+    start: NDArray[np.int32]
+    count: NDArray[np.int32]
+    weight: NDArray[np.float32]
+
+    @property
+    def max_taps(self) -> int:
+        """Taps of the widest output."""
+        return int(self.weight.shape[1])
+
+
+class Backend(Protocol):
+    """What the engine asks of a backend."""
+
+    name: str
+
+    def gray(self, source: NDArray[Any], tx: Taps, ty: Taps, table: NDArray[np.uint8], first: int) -> NDArray[np.uint8]:
+        """(y, x) uint8: index image resampled, then looked up."""
+        ...
+
+    def rgb(self, source: NDArray[np.uint8], tx: Taps, ty: Taps) -> NDArray[np.uint8]:
+        """(y, x, 3) uint8 resampled."""
+        ...
+
+
+_KERNELS = {np.dtype(np.uint8): "cf_gray_u8", np.dtype(np.int16): "cf_gray_i16", np.dtype(np.uint16): "cf_gray_u16"}
+_TILE_PIXELS = 1 << 17
+
+
+class NativeBackend:
+    """The C++ kernels over row tiles on an own pool; ctypes releases the GIL."""
+
+    def __init__(self, threads: int = 0, variant: Any = None) -> None:
+        self._library = variant or library.load()
+        self._threads = threads or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._threads, "kernels") if self._threads > 1 else None
+        self.name = "native"
+
+    def _tiles(self, height: int, work: int) -> list[tuple[int, int]]:
+        parts = max(1, min(self._threads, work // _TILE_PIXELS, height))
+        edges = np.linspace(0, height, parts + 1).astype(int)
+        return [(int(a), int(b)) for a, b in itertools.pairwise(edges) if b > a]
+
+    def _run(self, function: Any, before: tuple[Any, ...], height: int, work: int) -> None:
+        tiles = self._tiles(height, work)
+        if len(tiles) == 1 or self._pool is None:
+            statuses = [function(*before, begin, end) for begin, end in tiles]
+        else:
+            statuses = list(self._pool.map(lambda tile: function(*before, *tile), tiles))
+        if any(statuses):
+            raise MemoryError("native kernel")
+
+    def gray(self, source: NDArray[Any], tx: Taps, ty: Taps, table: NDArray[np.uint8], first: int) -> NDArray[np.uint8]:
+        """See Backend."""
+        return self.gray_by(_KERNELS[source.dtype], source, tx, ty, table, first)
+
+    def gray_by(
+        self, name: str, source: NDArray[Any], tx: Taps, ty: Taps, table: NDArray[np.uint8], first: int
+    ) -> NDArray[np.uint8]:
+        """The same by a named kernel (tests compare the definition with the fast path)."""
+        out = np.empty((len(ty.start), len(tx.start)), np.uint8)
+        a = library.address
+        before = (
+            a(source),
+            source.shape[1],
+            *(a(tx.start), a(tx.count), a(tx.weight), tx.max_taps),
+            *(a(ty.start), a(ty.count), a(ty.weight), ty.max_taps),
+            *(a(table), first, len(table)),
+            *(a(out), out.shape[1]),
+        )
+        self._run(getattr(self._library, name), before, out.shape[0], _work(source, out, ty))
+        return out
+
+    def rgb(self, source: NDArray[np.uint8], tx: Taps, ty: Taps) -> NDArray[np.uint8]:
+        """See Backend."""
+        out = np.empty((len(ty.start), len(tx.start), 3), np.uint8)
+        a = library.address
+        before = (
+            a(source),
+            source.shape[1] * 3,
+            *(a(tx.start), a(tx.count), a(tx.weight), tx.max_taps),
+            *(a(ty.start), a(ty.count), a(ty.weight), ty.max_taps),
+            *(a(out), out.shape[1]),
+        )
+        self._run(self._library.cf_rgb_u8, before, out.shape[0], 3 * _work(source, out, ty))
+        return out
+
+
+def _work(source: NDArray[Any], out: NDArray[Any], ty: Taps) -> int:
+    """Rough number of source and output pixels touched."""
+    return int(ty.count.sum()) * int(source.shape[1]) + int(out.shape[0]) * int(out.shape[1])
+
+
+@lru_cache(maxsize=1)
+def choose_backend() -> Backend:
+    """CUDA where a device answers, else the native kernels."""
+    from render.cuda import device
+
+    if device.available():
+        return device.CudaBackend()
+    return NativeBackend()

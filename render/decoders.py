@@ -1,0 +1,281 @@
+"""The decoders behind ``render.codec``: each takes (bytes, FrameSpec), returns (stored values, photometric)."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from render.errors import CodecError, TruncatedFrameError
+
+if TYPE_CHECKING:
+    from render.codec import FrameSpec
+
+Values = NDArray[Any]
+
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+
+
+# Stored values ------------------------------------------------------------------------------------------------
+
+
+def stored_values(values: Values, spec: FrameSpec) -> Values:
+    """Bits above ``high_bit`` cut off, sign extended from ``bits_stored`` (PS3.5 8.1.1)."""
+    if spec.float_kind or spec.bits_allocated == 1:
+        return values
+    bits = spec.bits_allocated
+    stored = spec.bits_stored if 0 < spec.bits_stored <= bits else bits
+    shift_down = max(0, spec.high_bit + 1 - stored) if spec.high_bit < bits else 0
+    width = values.dtype.itemsize * 8
+    if stored == width and shift_down == 0:
+        return values.view(spec.dtype) if values.dtype.itemsize == spec.dtype.itemsize else values.astype(spec.dtype)
+    unsigned = values.view(np.dtype(f"u{values.dtype.itemsize}"))
+    if shift_down:
+        unsigned = unsigned >> np.uint8(shift_down)
+    if not spec.pixel_representation:
+        mask = (1 << stored) - 1
+        if int(unsigned.max(initial=0)) > mask:
+            unsigned = unsigned & unsigned.dtype.type(mask)
+        return unsigned.astype(spec.dtype, copy=False)
+    lift = width - stored
+    signed = (unsigned << np.uint8(lift)).view(np.dtype(f"i{values.dtype.itemsize}")) >> np.int8(lift)
+    return signed.astype(spec.dtype, copy=False)
+
+
+def ybr_full_to_rgb(values: Values) -> Values:
+    """YBR_FULL, 8 bits, (y, x, 3) -> RGB (PS3.3 C.7.6.3.1.2, the inverse of ITU-T T.871)."""
+    ycc = values.astype(np.float32)
+    cb, cr = ycc[..., 1] - 128.0, ycc[..., 2] - 128.0
+    rgb = np.empty_like(ycc)
+    rgb[..., 0] = ycc[..., 0] + 1.402 * cr
+    rgb[..., 1] = ycc[..., 0] - 0.344136286 * cb - 0.714136286 * cr
+    rgb[..., 2] = ycc[..., 0] + 1.772 * cb
+    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+
+
+def _colour(values: Values, spec: FrameSpec, *, converted: bool) -> tuple[Values, str]:
+    """RGB exactly once: YBR of the header is converted unless the decoder did so."""
+    photometric = spec.photometric_interpretation
+    if spec.samples_per_pixel < 3:
+        return values, photometric
+    if values.shape[-1] == 4:
+        values = values[..., :3]
+    if photometric.startswith("YBR") and not converted and values.dtype == np.uint8:
+        return ybr_full_to_rgb(values), "RGB"
+    return values, "RGB"
+
+
+# Uncompressed -------------------------------------------------------------------------------------------------
+
+
+def native(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
+    """Bytes as in the data set, little or big endian (PS3.5 8.1, A.1-A.3). Raises TruncatedFrameError."""
+    samples = spec.rows * spec.columns * spec.samples_per_pixel
+    if spec.bits_allocated == 1:
+        if len(data) * 8 < samples:
+            raise TruncatedFrameError(length_bytes=len(data), expected_bytes=(samples + 7) // 8)
+        bits = np.unpackbits(np.frombuffer(data, np.uint8), count=samples, bitorder="little")
+        return bits.reshape(spec.shape), spec.photometric_interpretation
+    if spec.photometric_interpretation == "YBR_FULL_422" and spec.samples_per_pixel == 3:
+        return _native_422(data, spec)
+    size = spec.dtype.itemsize
+    if len(data) < samples * size:
+        raise TruncatedFrameError(length_bytes=len(data), expected_bytes=samples * size)
+    big = spec.transfer_syntax_uid == _BIG_ENDIAN
+    kind = spec.dtype.newbyteorder(">" if big else "<")
+    values: Values = np.frombuffer(data, kind, samples)
+    if big:
+        values = values.astype(spec.dtype)
+    values = stored_values(values, spec)
+    if spec.samples_per_pixel > 1 and spec.planar_configuration == 1:
+        planes = values.reshape(spec.samples_per_pixel, spec.rows, spec.columns)
+        values = np.moveaxis(planes, 0, -1)
+    else:
+        values = values.reshape(spec.shape)
+    return _colour(values, spec, converted=False)
+
+
+def _native_422(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
+    """Y1 Y2 Cb Cr for two pixels (PS3.3 C.7.6.3.1.2)."""
+    pairs = spec.rows * spec.columns // 2
+    if len(data) < pairs * 4:
+        raise TruncatedFrameError(length_bytes=len(data), expected_bytes=pairs * 4)
+    groups = np.frombuffer(data, np.uint8, pairs * 4).reshape(pairs, 4)
+    full = np.empty((pairs, 2, 3), np.uint8)
+    full[:, :, 0] = groups[:, :2]
+    full[:, :, 1] = groups[:, 2:3]
+    full[:, :, 2] = groups[:, 3:4]
+    return ybr_full_to_rgb(full.reshape(spec.shape)), "RGB"
+
+
+def deflated_frame(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
+    """Deflated Image Frame Compression (PS3.5 A.4.13): a raw deflate stream of the native frame, bounded."""
+    expected = (spec.rows * spec.columns * spec.samples_per_pixel * spec.bits_allocated + 7) // 8
+    inflated = zlib.decompressobj(-15).decompress(data, expected + 2)
+    return native(inflated, spec)
+
+
+def rle(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
+    """RLE Lossless (PS3.5 annex G)."""
+    from rle.utils import decode_frame
+
+    raw = decode_frame(data, spec.rows * spec.columns, spec.bits_allocated, "<")
+    values: Values = np.frombuffer(raw, spec.dtype.newbyteorder("<"))
+    values = stored_values(values, spec)
+    if spec.samples_per_pixel > 1:
+        values = np.moveaxis(values.reshape(spec.samples_per_pixel, spec.rows, spec.columns), 0, -1)
+    else:
+        values = values.reshape(spec.shape)
+    return _colour(values, spec, converted=False)
+
+
+# JPEG family --------------------------------------------------------------------------------------------------
+
+
+def jpeg_markers(data: bytes) -> dict[str, int]:
+    """What the header segments say: ``components``, ``precision``, ``sof`` (marker), ``adobe`` transform, ``jfif``."""
+    found: dict[str, int] = {}
+    position = 2
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker == 0xFF:
+            position += 1
+            continue
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        segment = data[position + 4 : position + 2 + length]
+        if marker == 0xEE and segment[:5] == b"Adobe" and len(segment) >= 12:
+            found["adobe"] = segment[11]
+        elif marker == 0xE0 and segment[:4] == b"JFIF":
+            found["jfif"] = 1
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(segment) >= 6:
+            found["sof"], found["precision"], found["components"] = marker, segment[0], segment[5]
+        elif marker == 0xDA:
+            break
+        position += 2 + length
+    return found
+
+
+def jpeg(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
+    """JPEG processes 1, 2 and 4 (8 and 12 bit), and lossless, by libjpeg-turbo."""
+    markers = jpeg_markers(data)
+    precision = markers.get("precision", 8)
+    if markers.get("components", 1) == 1 or spec.samples_per_pixel == 1:
+        values = imagecodecs.jpeg8_decode(data, bitspersample=precision if precision != 8 else None)
+        return stored_values(np.asarray(values), spec), spec.photometric_interpretation
+    if "adobe" in markers:
+        space = "YCBCR" if markers["adobe"] == 1 else "RGB"
+    elif "jfif" in markers:
+        space = "YCBCR"
+    else:
+        space = "RGB" if spec.photometric_interpretation == "RGB" else "YCBCR"
+    values = imagecodecs.jpeg8_decode(data, colorspace=space, outcolorspace="RGB")
+    return np.asarray(values), "RGB"
+
+
+def lossless_jpeg(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
+    """JPEG lossless, process 14 (ITU-T T.81 H): one component by liblj92, several by jpegsof3."""
+    markers = jpeg_markers(data)
+    if markers.get("sof") != 0xC3:
+        raise CodecError(what="not a lossless JPEG")
+    if spec.samples_per_pixel == 1:
+        values = np.asarray(imagecodecs.ljpeg_decode(data))
+    else:
+        values = np.asarray(imagecodecs.jpegsof3_decode(data))
+    values = stored_values(_sized(values, spec), spec)
+    return _colour(values, spec, converted=False)
+
+
+def jpeg_ls(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
+    """JPEG-LS (ITU-T T.87) by CharLS."""
+    values = np.asarray(imagecodecs.jpegls_decode(data))
+    if values.ndim == 3 and values.shape[0] == spec.samples_per_pixel and values.shape[1:] == (spec.rows, spec.columns):
+        values = np.moveaxis(values, 0, -1)
+    values = stored_values(np.ascontiguousarray(_sized(values, spec)), spec)
+    return _colour(values, spec, converted=False)
+
+
+def _sized(values: Values, spec: FrameSpec) -> Values:
+    """The decoder's type in the width that the header allocates."""
+    size = spec.dtype.itemsize
+    if values.dtype.itemsize == size:
+        return values
+    return values.astype(np.dtype(f"{'i' if values.dtype.kind == 'i' else 'u'}{size}"))
+
+
+def _j2k_transform(data: bytes) -> tuple[int, bool]:
+    """(multiple component transform, signed first component) of a codestream, inside JP2 boxes or bare."""
+    start = data.find(b"\xff\x4f\xff\x51")
+    if start < 0:
+        raise CodecError(what="no JPEG 2000 codestream")
+    signed = bool(data[start + 42] & 0x80) if len(data) > start + 42 else False
+    position = start + 2
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker == 0x52:  # COD: Scod, progression order, layers (2), transform
+            return data[position + 8], signed
+        if marker in (0x90, 0xD9):
+            break
+        position += 2 + length
+    return 0, signed
+
+
+def _from_j2k(values: Values, data: bytes, spec: FrameSpec) -> tuple[Values, str]:
+    transform, _ = _j2k_transform(data)
+    values = stored_values(np.ascontiguousarray(_sized(values, spec)), spec)
+    converted = bool(transform) or spec.photometric_interpretation in ("YBR_RCT", "YBR_ICT")
+    return _colour(values, spec, converted=converted)
+
+
+def jpeg_2000(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
+    """JPEG 2000 (ITU-T T.800) by OpenJPEG."""
+    return _from_j2k(np.asarray(imagecodecs.jpeg2k_decode(data)), data, spec)
+
+
+def htj2k(data: bytes, spec: FrameSpec, reduction: int) -> tuple[Values, str]:
+    """High-throughput JPEG 2000 (ITU-T T.814) by OpenJPH, optionally at a reduced resolution."""
+    values = np.asarray(imagecodecs.htj2k_decode(data, skipres=reduction or None))
+    if values.ndim == 3 and values.shape[0] == spec.samples_per_pixel and values.shape[2] != spec.samples_per_pixel:
+        values = np.moveaxis(values, 0, -1)
+    return _from_j2k(values, data, spec)
+
+
+def pylibjpeg_2000(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
+    """JPEG 2000 by pylibjpeg-openjpeg, which reads some streams that others refuse."""
+    from openjpeg import decode
+
+    return _from_j2k(np.asarray(decode(data)), data, spec)
+
+
+def gdcm(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
+    """GDCM's own codecs through a data set in memory: retired JPEG processes and faulty headers."""
+    import gdcm as library
+
+    image = library.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((spec.columns, spec.rows, 1))
+    kind = library.PixelFormat(spec.samples_per_pixel, spec.bits_allocated, spec.bits_stored, spec.high_bit)
+    kind.SetPixelRepresentation(spec.pixel_representation)
+    image.SetPixelFormat(kind)
+    photometric = library.PhotometricInterpretation.GetPIType(spec.photometric_interpretation)
+    image.SetPhotometricInterpretation(library.PhotometricInterpretation(photometric))
+    image.SetPlanarConfiguration(spec.planar_configuration)
+    syntax = library.TransferSyntax.GetTSType(spec.transfer_syntax_uid)
+    image.SetTransferSyntax(library.TransferSyntax(syntax))
+    element = library.DataElement(library.Tag(0x7FE0, 0x0010))
+    fragments = library.SequenceOfFragments.New()
+    fragment = library.Fragment()
+    fragment.SetByteStringValue(data)
+    fragments.AddFragment(fragment)
+    element.SetValue(fragments.__ref__())
+    image.SetDataElement(element)
+    raw = image.GetBuffer()
+    if not isinstance(raw, str):
+        raise CodecError(what="gdcm gave no buffer")
+    samples = spec.rows * spec.columns * spec.samples_per_pixel
+    values: Values = np.frombuffer(raw.encode("utf-8", "surrogateescape"), spec.dtype, samples).reshape(spec.shape)
+    name = image.GetPhotometricInterpretation().GetString()
+    converted = not name.startswith("YBR")
+    return _colour(stored_values(values, spec), spec, converted=converted)

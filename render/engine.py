@@ -1,0 +1,156 @@
+"""Request -> Picture through one backend. Synchronous and pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.backend import Backend, Taps, choose_backend
+from render.frame import Frame
+from render.lut import Voi, choose_voi, display_table, palette_tables
+from render.request import StackView
+
+RENDERER_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """``pixels``: (y, x) or (y, x, 3) uint8. Names what made it; ``source_rect`` = (x, y, w, h) shown, image pixels."""
+
+    pixels: NDArray[np.uint8]
+    voi: Voi
+    backend: str
+    quality: str
+    source_rect: tuple[float, float, float, float]
+
+
+def _bicubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keys' cubic convolution, a = -1/2 (IEEE Trans. ASSP 29, 1981)."""
+    x = np.abs(x)
+    near = (1.5 * x - 2.5) * x * x + 1.0
+    far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+    return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
+
+
+def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(0.0, 1.0 - np.abs(x))
+
+
+@lru_cache(maxsize=256)
+def make_taps(source: int, begin: float, extent: float, output: int, smooth: bool) -> Taps:
+    """Weights that map source pixels [begin, begin + extent) onto ``output`` pixels; the filter widens when minifying.
+
+    ``smooth``: cubic, else triangle (cheaper, for previews). Weights sum to 1; taps outside the image are clamped
+    to its edge.
+    """
+    scale = extent / output
+    if scale == 1.0 and begin == round(begin) and begin >= 0 and begin + output <= source:
+        start = np.arange(output, dtype=np.int32) + np.int32(begin)
+        return Taps(start, np.ones(output, np.int32), np.ones((output, 1), np.float32))
+    stretch = max(scale, 1.0)
+    support = (2.0 if smooth else 1.0) * stretch
+    centers = begin + (np.arange(output) + 0.5) * scale - 0.5
+    first = np.floor(centers - support).astype(np.int64) + 1
+    taps = int(np.ceil(2 * support)) + 1
+    positions = first[:, None] + np.arange(taps)[None, :]
+    weights = (_bicubic if smooth else _triangle)((positions - centers[:, None]) / stretch)
+    total = weights.sum(axis=1, keepdims=True)
+    weights /= np.where(np.abs(total) < 1e-12, 1.0, total)
+    return _clamped(positions, weights, source)
+
+
+def _clamped(positions: NDArray[np.int64], weights: NDArray[np.float64], source: int) -> Taps:
+    """Weights of positions outside [0, source) move to the edge pixel; rows become (start, count, weights)."""
+    inside = np.clip(positions, 0, source - 1)
+    used = np.abs(weights) > 1e-9
+    first = np.where(used, inside, source).min(axis=1)
+    first = np.where(first == source, inside[:, 0], first)
+    last = np.where(used, inside, -1).max(axis=1)
+    last = np.maximum(last, first)
+    count = last - first + 1
+    packed = np.zeros((len(first), int(count.max())), np.float64)
+    rows = np.repeat(np.arange(len(first)), positions.shape[1])
+    columns = np.clip((inside - first[:, None]).ravel(), 0, packed.shape[1] - 1)
+    np.add.at(packed, (rows, columns), np.where(used, weights, 0.0).ravel())
+    return Taps(first.astype(np.int32), count.astype(np.int32), np.ascontiguousarray(packed, np.float32))
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What part of the image (x, y, w, h in image pixels) becomes how many output pixels, before rotation."""
+
+    rect: tuple[float, float, float, float]
+    width: int
+    height: int
+
+
+def _lay_out(frame: Frame, view: StackView) -> _Layout:
+    rows, columns = frame.values.shape[:2]
+    turned = view.rotation_degrees in (90, 270)
+    view_width, view_height = (view.height, view.width) if turned else (view.width, view.height)
+    shown_height = rows * frame.pixel_aspect
+    scale = min(view_width / columns, view_height / shown_height) * view.zoom  # output pixels per column
+    width = min(view_width, max(1, round(columns * scale))) if view.crop_to_image else view_width
+    height = min(view_height, max(1, round(shown_height * scale))) if view.crop_to_image else view_height
+    extent_x = min(width / scale, columns)
+    extent_y = min(height / scale / frame.pixel_aspect, rows)
+    begin_x = min(max(view.center_x * columns - extent_x / 2, 0.0), columns - extent_x)
+    begin_y = min(max(view.center_y * rows - extent_y / 2, 0.0), rows - extent_y)
+    return _Layout((begin_x, begin_y, extent_x, extent_y), width, height)
+
+
+class Engine:
+    """Frames to pictures on one backend."""
+
+    def __init__(self, backend: Backend | None = None) -> None:
+        self._backend = backend or choose_backend()
+
+    @property
+    def backend(self) -> str:
+        """The backend's name, as pictures carry it."""
+        return self._backend.name
+
+    def render_stack(self, frame: Frame, view: StackView) -> Picture:
+        """One frame in a viewport: window, zoom, flips, rotation. Raises RenderError."""
+        layout = _lay_out(frame, view)
+        rows, columns = frame.values.shape[:2]
+        smooth = view.quality == "refined"
+        tx = make_taps(columns, layout.rect[0], layout.rect[2], layout.width, smooth)
+        ty = make_taps(rows, layout.rect[1], layout.rect[3], layout.height, smooth)
+        voi = Voi(None, None, "none")
+        if frame.is_colour:
+            pixels = self._backend.rgb(_rgb_source(frame), tx, ty)
+            if view.invert:
+                pixels = 255 - pixels
+        else:
+            voi = choose_voi(frame, view.voi, view.window_center, view.window_width)
+            table, first = display_table(frame, voi, view.invert)
+            pixels = self._backend.gray(frame.index[0], tx, ty, table, first)
+        if view.flip_horizontal:
+            pixels = pixels[:, ::-1]
+        if view.flip_vertical:
+            pixels = pixels[::-1]
+        if view.rotation_degrees:
+            pixels = np.rot90(pixels, -view.rotation_degrees // 90)
+        return Picture(np.ascontiguousarray(pixels), voi, self._backend.name, view.quality, layout.rect)
+
+
+def _rgb_source(frame: Frame) -> NDArray[np.uint8]:
+    """(y, x, 3) uint8: palettes looked up, deeper colour cut to its high byte. Kept with the frame."""
+    cached = frame.extra.get("rgb")
+    if cached is not None:
+        return cached
+    if frame.palette is not None:
+        table, first = palette_tables(frame)
+        rgb = table[np.clip(frame.index[0].astype(np.int64) - first, 0, len(table) - 1)]
+    elif frame.values.dtype == np.uint8:
+        rgb = frame.values
+    else:
+        top = float((1 << frame.bits_stored) - 1)
+        rgb = np.rint(frame.values.astype(np.float64) * (255.0 / top)).clip(0, 255).astype(np.uint8)
+    rgb = np.ascontiguousarray(rgb)
+    frame.extra["rgb"] = rgb
+    return rgb
