@@ -178,8 +178,25 @@ class Elements:
         """
         scanner = _Scanner(self.buffer, self.little, self._budget)
         elements = self.elements
+        buffer, unpack = self.buffer, _EXPLICIT_HEAD[self.little].unpack_from
+        unpack_implicit = _IMPLICIT_HEAD[self.little].unpack_from
         pixels_seen = False
         while position + 8 <= end:
+            self._budget.take()
+            if not implicit:  # most elements of most files: a value of defined length
+                group, number, vr, length = unpack(buffer, position)
+                after = position + 8 + length
+                if vr in _SHORT_VRS and after <= end:
+                    elements[group << 16 | number] = Element(vr, position + 8, length, False, False)
+                    position = after
+                    continue
+            else:
+                group, number, length = unpack_implicit(buffer, position)
+                after = position + 8 + length
+                if group != 0xFFFE and length != UNDEFINED_LENGTH and after <= end and group != 0x7FE0:
+                    elements[group << 16 | number] = Element(b"", position + 8, length, False, True)
+                    position = after
+                    continue
             try:
                 tag, element, after = scanner.element(position, end, implicit, self.depth)
             except (TruncatedError, NotDicomError):

@@ -135,16 +135,18 @@ class Ingest:
         sop_class_uid: str | None = None,
         sop_instance_uid: str | None = None,
         sop_class_checked: bool = False,
+        sha256: bytes = b"",
     ) -> Stored:
         """Archive one object; returns after the commit.
 
         ``received``: a complete file, which is taken over (moved or removed, whatever happens), or its bytes.
         The UIDs are those that the sender announced outside the data set. ``sop_class_checked``: refuse a data set
-        whose class is another one than announced. Raises IngestError.
+        whose class is another one than announced. ``sha256``: of the file, where the receiver hashed it on the way.
+        Raises IngestError.
         """
         loop = asyncio.get_running_loop()
         rule = await self._rule(institution_id)
-        announced = _Announced(transfer_syntax_uid, sop_class_uid, sop_instance_uid, sop_class_checked)
+        announced = _Announced(transfer_syntax_uid, sop_class_uid, sop_instance_uid, sop_class_checked, sha256)
         durable = await loop.run_in_executor(
             self._threads, self._make_durable, received, institution_id, rule, announced
         )
@@ -214,10 +216,13 @@ class Ingest:
                 raise TooLargeError(limit=self._max_object_bytes, size=size)
             if size == 0:
                 raise NotDicomError(size=0)
-            temporary = self._with_part10_header(temporary, announced)
+            complete = self._with_part10_header(temporary, announced)
+            if complete != temporary:
+                temporary, announced = complete, replace(announced, sha256=b"")
             entry, sha256, size, values = self._inspect(temporary, announced)
             key = rule.key(institution_id, values, sha256)
             self._objects.put_file(key, temporary)
+            temporary = None
             return _Durable(entry, key, size, sha256)
         except OSError as error:
             raise _from_os_error(error) from error
@@ -271,14 +276,10 @@ class Ingest:
         """(index entry, SHA-256, size in bytes, values for the path rule) of a Part 10 file, read once."""
         with _mapped(temporary) as view:
             header = read_header(view, announced.transfer_syntax_uid)
-            sha256 = hashlib.sha256(view).digest()
+            sha256 = announced.sha256 or hashlib.sha256(view).digest()
             identity = read_identity(header, sha256, announced.sop_class_uid, announced.sop_instance_uid)
             self._check_class(header, identity, announced)
-            record = replace(
-                build_record(header),
-                sop_class_uid=identity.sop_class_uid,
-                sop_instance_uid=identity.sop_instance_uid,
-            )
+            record = build_record(header, identity.sop_class_uid, identity.sop_instance_uid)
             entry = read_entry(header, identity, record)
             return entry, sha256, len(view), path_values(header.dataset, identity)
 
@@ -350,6 +351,7 @@ class _Announced:
     sop_class_uid: str | None
     sop_instance_uid: str | None
     check_class: bool
+    sha256: bytes
 
 
 _RESTARTING = (

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import itertools
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from operator import mul
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -161,9 +163,10 @@ class OpenRecord:
         orientation = first.image_orientation_patient or self.image_orientation_patient
         if position is None or orientation is None:
             return None
-        normal = np.cross(orientation[:3], orientation[3:])
-        length = float(np.linalg.norm(normal))
-        return float(np.dot(position, normal) / length) if length > 1e-6 else None
+        ax, ay, az, bx, by, bz = orientation
+        normal = (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)
+        length = math.hypot(*normal)
+        return sum(map(mul, position, normal)) / length if length > 1e-6 else None
 
 
 # Columns of the index row: not repeated inside the record.
@@ -182,7 +185,7 @@ def encode(record: OpenRecord) -> bytes:
             document[name] = _plain(name, value)
     if record.acquisition:
         document["acquisition"] = record.acquisition
-    return zlib.compress(orjson.dumps(document), 3)
+    return zlib.compress(orjson.dumps(document), 1)
 
 
 def decode(

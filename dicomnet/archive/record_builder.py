@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from dicomnet.archive.elements import Elements
 from dicomnet.archive.frames import PixelShape, lay_out_frames
@@ -43,8 +44,8 @@ _ACQUISITION = {
 }
 
 
-def build_record(header: Header) -> OpenRecord:
-    """The open record of one object, without its index row.
+def build_record(header: Header, sop_class_uid: str, sop_instance_uid: str) -> OpenRecord:
+    """The open record of one object under its identity, without its index row.
 
     Raises PixelDataShortError, TruncatedError, TooComplexError.
     """
@@ -59,43 +60,39 @@ def build_record(header: Header) -> OpenRecord:
     bits_stored = ds.integer(0x00280101, bits_allocated) or bits_allocated
     pixel_representation = ds.integer(0x00280103, 0) or 0
     signed = pixel_representation == 1
-    record = OpenRecord(
-        sop_instance_uid=ds.text(0x00080018),
-        sop_class_uid=ds.text(0x00080016),
-        transfer_syntax_uid=header.transfer_syntax_uid,
-        modality=ds.text(0x00080060)[:16],
-        instance_number=ds.integer(0x00200013),
-        acquisition_number=ds.integer(0x00200012),
-        deflated=header.deflated,
-        little_endian=ds.little,
-        dataset_offset=header.dataset_offset,
-        pixel_element=layout.pixel_element,
-        rows=rows,
-        columns=columns,
-        number_of_frames=layout.number_of_frames,
-        samples_per_pixel=samples,
-        photometric_interpretation=photometric,
-        bits_allocated=bits_allocated,
-        bits_stored=bits_stored,
-        high_bit=ds.integer(0x00280102, bits_stored - 1) or 0,
-        pixel_representation=pixel_representation,
-        planar_configuration=ds.integer(0x00280006, 0) or 0,
-        native_offset=layout.native_offset,
-        native_frame_bits=layout.native_frame_bits,
-        frames=layout.frames,
-        frame_of_reference_uid=ds.text(0x00200052)[:64],
-        image_type=tuple(ds.strings(0x00080008, 8)),
-        acquisition=_acquisition(ds),
-    )
-    if not layout.pixel_element:
-        return record
-    record = _with_gray_scale(record, ds, signed)
-    record = _with_geometry(record, ds)
-    return replace(
-        record,
-        per_frame=_per_frame(ds, layout.number_of_frames),
-        ultrasound_regions=_ultrasound_regions(ds),
-    )
+    values: dict[str, Any] = {
+        "sop_instance_uid": sop_instance_uid,
+        "sop_class_uid": sop_class_uid,
+        "transfer_syntax_uid": header.transfer_syntax_uid,
+        "modality": ds.text(0x00080060)[:16],
+        "instance_number": ds.integer(0x00200013),
+        "acquisition_number": ds.integer(0x00200012),
+        "deflated": header.deflated,
+        "little_endian": ds.little,
+        "dataset_offset": header.dataset_offset,
+        "pixel_element": layout.pixel_element,
+        "rows": rows,
+        "columns": columns,
+        "number_of_frames": layout.number_of_frames,
+        "samples_per_pixel": samples,
+        "photometric_interpretation": photometric,
+        "bits_allocated": bits_allocated,
+        "bits_stored": bits_stored,
+        "high_bit": ds.integer(0x00280102, bits_stored - 1) or 0,
+        "pixel_representation": pixel_representation,
+        "planar_configuration": ds.integer(0x00280006, 0) or 0,
+        "native_offset": layout.native_offset,
+        "native_frame_bits": layout.native_frame_bits,
+        "frames": layout.frames,
+        "frame_of_reference_uid": ds.text(0x00200052)[:64],
+        "image_type": tuple(ds.strings(0x00080008, 8)),
+        "acquisition": _acquisition(ds),
+    }
+    if layout.pixel_element:
+        values.update(_gray_scale(ds, signed, photometric))
+        values.update(_geometry(ds, layout.number_of_frames))
+        values.update(per_frame=_per_frame(ds, layout.number_of_frames), ultrasound_regions=_ultrasound_regions(ds))
+    return OpenRecord(**values)
 
 
 def _acquisition(ds: Elements) -> dict[str, str]:
@@ -119,31 +116,30 @@ def read_text(ds: Elements, tag: int) -> str:
     return decode_text(raw, ds.character_sets).strip(" \0\t\r\n")
 
 
-def _with_gray_scale(record: OpenRecord, ds: Elements, signed: bool) -> OpenRecord:
+def _gray_scale(ds: Elements, signed: bool, photometric_interpretation: str) -> dict[str, Any]:
     modality_item = ds.first_item(0x00283000)
     modality_lut = read_lut(modality_item, signed) if modality_item else None
     # The VOI LUT takes what the modality transform gives, which may be negative even for unsigned pixels.
     intercept = ds.number(0x00281052)
     voi_signed = modality_lut is None and (signed or (intercept is not None and intercept < 0))
     luts = [read_lut(item, voi_signed) for _, item in zip(range(8), ds.items(0x00283010), strict=False)]
-    return replace(
-        record,
-        rescale_slope=ds.number(0x00281053),
-        rescale_intercept=intercept,
-        rescale_type=ds.text(0x00281054)[:16],
-        modality_lut=modality_lut,
-        voi_windows=_windows(ds),
-        voi_lut_function=ds.text(0x00281056),
-        voi_luts=tuple(lut for lut in luts if lut is not None),
-        palette=read_palette(ds, signed) if record.photometric_interpretation == "PALETTE COLOR" else None,
-        pixel_padding_value=_stored_value(ds, 0x00280120, signed),
-        pixel_padding_range_limit=_stored_value(ds, 0x00280121, signed),
-        smallest_image_pixel_value=_stored_value(ds, 0x00280106, signed),
-        largest_image_pixel_value=_stored_value(ds, 0x00280107, signed),
-        presentation_lut_shape=ds.text(0x20500020),
-        burned_in_annotation=ds.text(0x00280301),
-        lossy_image_compression=ds.text(0x00282110),
-    )
+    return {
+        "rescale_slope": ds.number(0x00281053),
+        "rescale_intercept": intercept,
+        "rescale_type": ds.text(0x00281054)[:16],
+        "modality_lut": modality_lut,
+        "voi_windows": _windows(ds),
+        "voi_lut_function": ds.text(0x00281056),
+        "voi_luts": tuple(lut for lut in luts if lut is not None),
+        "palette": read_palette(ds, signed) if photometric_interpretation == "PALETTE COLOR" else None,
+        "pixel_padding_value": _stored_value(ds, 0x00280120, signed),
+        "pixel_padding_range_limit": _stored_value(ds, 0x00280121, signed),
+        "smallest_image_pixel_value": _stored_value(ds, 0x00280106, signed),
+        "largest_image_pixel_value": _stored_value(ds, 0x00280107, signed),
+        "presentation_lut_shape": ds.text(0x20500020),
+        "burned_in_annotation": ds.text(0x00280301),
+        "lossy_image_compression": ds.text(0x00282110),
+    }
 
 
 def _stored_value(ds: Elements, tag: int, signed: bool) -> int | None:
@@ -171,29 +167,28 @@ def _vector(ds: Elements, tag: int, count: int) -> tuple[float, ...] | None:
     return tuple(values[:count]) if len(values) >= count else None
 
 
-def _with_geometry(record: OpenRecord, ds: Elements) -> OpenRecord:
-    return replace(
-        record,
-        image_position_patient=_vector(ds, 0x00200032, 3),
-        image_orientation_patient=_vector(ds, 0x00200037, 6),
-        pixel_spacing_mm=_vector(ds, 0x00280030, 2),
-        imager_pixel_spacing_mm=_vector(ds, 0x00181164, 2),
-        nominal_scanned_pixel_spacing_mm=_vector(ds, 0x00182010, 2),
-        pixel_spacing_calibration_type=ds.text(0x00280A02),
-        estimated_radiographic_magnification_factor=ds.number(0x00181114),
-        pixel_aspect_ratio=_vector(ds, 0x00280034, 2),
-        slice_thickness_mm=ds.number(0x00180050),
-        spacing_between_slices_mm=ds.number(0x00180088),
-        slice_location_mm=ds.number(0x00201041),
-        gantry_detector_tilt_degrees=ds.number(0x00181120),
-        patient_orientation=tuple(ds.strings(0x00200020, 2)),
-        patient_position=ds.text(0x00185100)[:16],
-        image_laterality=ds.text(0x00200062) or ds.text(0x00200060),
-        view_position=ds.text(0x00185101)[:16],
-        frame_time_ms=ds.number(0x00181063),
-        frame_time_vector_ms=tuple(ds.floats(0x00181065)[: record.number_of_frames]) or None,
-        recommended_display_frame_rate=ds.number(0x00082144),
-    )
+def _geometry(ds: Elements, number_of_frames: int) -> dict[str, Any]:
+    return {
+        "image_position_patient": _vector(ds, 0x00200032, 3),
+        "image_orientation_patient": _vector(ds, 0x00200037, 6),
+        "pixel_spacing_mm": _vector(ds, 0x00280030, 2),
+        "imager_pixel_spacing_mm": _vector(ds, 0x00181164, 2),
+        "nominal_scanned_pixel_spacing_mm": _vector(ds, 0x00182010, 2),
+        "pixel_spacing_calibration_type": ds.text(0x00280A02),
+        "estimated_radiographic_magnification_factor": ds.number(0x00181114),
+        "pixel_aspect_ratio": _vector(ds, 0x00280034, 2),
+        "slice_thickness_mm": ds.number(0x00180050),
+        "spacing_between_slices_mm": ds.number(0x00180088),
+        "slice_location_mm": ds.number(0x00201041),
+        "gantry_detector_tilt_degrees": ds.number(0x00181120),
+        "patient_orientation": tuple(ds.strings(0x00200020, 2)),
+        "patient_position": ds.text(0x00185100)[:16],
+        "image_laterality": ds.text(0x00200062) or ds.text(0x00200060),
+        "view_position": ds.text(0x00185101)[:16],
+        "frame_time_ms": ds.number(0x00181063),
+        "frame_time_vector_ms": tuple(ds.floats(0x00181065)[:number_of_frames]) or None,
+        "recommended_display_frame_rate": ds.number(0x00082144),
+    }
 
 
 def _per_frame(ds: Elements, number_of_frames: int) -> tuple[FrameOverride, ...] | None:

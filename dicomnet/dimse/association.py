@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import hashlib
 import os
 import socket
 import struct
-import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dicomnet.dimse import command as dimse
 from dicomnet.dimse import pdu
@@ -27,22 +29,30 @@ CANNOT_UNDERSTAND = 0xC000
 
 _LARGEST_CONTROL_PDU = 1 << 20
 _LARGEST_COMMAND = 1 << 14
+_FIRST_BUFFER = 1 << 18
+_LEAST_ROOM = 1 << 16
+
+OpenTemporary = Callable[[], tuple[int, Path]]
 
 
 class _Incoming:
-    """A data set on its way to the disk. After a write error the rest is read and dropped: the peer gets a status."""
+    """A data set on its way to the disk, hashed as it goes.
 
-    def __init__(self, path: Path, head: bytes, limit: int) -> None:
-        self.path = path
+    After a write error the rest is read and dropped: the peer gets a status, ``error`` holds the stable code.
+    """
+
+    def __init__(self, open_temporary: OpenTemporary, head: bytes, limit: int) -> None:
+        self.path: Path | None = None
         self.length = 0
         self.error = ""
+        self.sha256 = hashlib.sha256()
         self._limit = limit
         self._descriptor = -1
         try:
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            self.write(head)
+            self._descriptor, self.path = open_temporary()
         except OSError as error:
-            self.error = os.strerror(error.errno or 0)
+            self.error = _code_of(error)
+        self.write(head)
 
     def write(self, data: bytes | memoryview) -> None:
         self.length += len(data)
@@ -56,7 +66,8 @@ class _Incoming:
             while view:
                 view = view[os.write(self._descriptor, view) :]
         except OSError as error:
-            self.error = os.strerror(error.errno or 0)
+            self.error = _code_of(error)
+        self.sha256.update(data)
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -64,18 +75,30 @@ class _Incoming:
             self._descriptor = -1
 
     def discard(self) -> None:
+        """Leave nothing behind; a file that was handed over is gone by then."""
         self.close()
-        self.path.unlink(missing_ok=True)
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
 
-class Association(asyncio.Protocol):
-    """From accept to close. ``busy`` is the store that is being handled, None between messages."""
+def _code_of(error: OSError) -> str:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return "ingest.disk_full" if full else "ingest.unavailable"
+
+
+class Association(asyncio.BufferedProtocol):
+    """From accept to close. ``busy`` is the store that is being handled, None between messages.
+
+    Bytes are received into one buffer and PDUs are read in place: a data set is copied once, to its file.
+    """
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
         self._settings = receiver.settings
         self._state = State.AWAITING_ASSOCIATE
-        self._buffer = bytearray()
+        self._buffer = bytearray(_FIRST_BUFFER)
+        self._begin = 0  # of the bytes that no PDU has taken yet
+        self._end = 0
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._request: pdu.AssociateRequest | None = None
@@ -92,8 +115,7 @@ class Association(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """AE-5: a connection opens, ARTIM starts."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # TCP gives no other kind
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         connection = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -110,26 +132,41 @@ class Association(asyncio.Protocol):
             self._incoming.discard()
             self._incoming = None
 
-    def data_received(self, data: bytes) -> None:
-        """Collect bytes, handle each complete PDU; reading pauses while a message is being handled."""
-        self._buffer += data
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Room behind what is already there; what is left of an unfinished PDU moves to the front first."""
+        if self._begin == self._end:
+            self._begin = self._end = 0
+        elif self._begin and len(self._buffer) - self._end < _LEAST_ROOM:
+            self._move_to(self._buffer)
+        if len(self._buffer) - self._end < _LEAST_ROOM:
+            self._move_to(bytearray(2 * len(self._buffer)))
+        return memoryview(self._buffer)[self._end :]
+
+    def _move_to(self, target: bytearray) -> None:
+        length = self._end - self._begin
+        memoryview(target)[:length] = memoryview(self._buffer)[self._begin : self._end]
+        self._buffer, self._begin, self._end = target, 0, length
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Handle each complete PDU; reading pauses while a message is being handled."""
+        self._end += nbytes
         self._drain()
 
     def _drain(self) -> None:
-        while self.busy is None and self._deciding is None and len(self._buffer) >= pdu.HEADER_LENGTH:
-            kind, _, length = struct.unpack_from(">BBI", self._buffer)
+        while self.busy is None and self._deciding is None and self._end - self._begin >= pdu.HEADER_LENGTH:
+            kind, _, length = struct.unpack_from(">BBI", self._buffer, self._begin)
             known = pdu.ASSOCIATE_RQ <= kind <= pdu.ABORT
             limit = self._settings.maximum_pdu_length + 64 if kind == pdu.P_DATA_TF else _LARGEST_CONTROL_PDU
             if not known or length > limit:
-                self._buffer.clear()
+                self._begin = self._end
                 self._refuse_bytes("pdu type" if not known else "pdu length")
                 return
-            end = pdu.HEADER_LENGTH + length
-            if len(self._buffer) < end:
+            end = self._begin + pdu.HEADER_LENGTH + length
+            if self._end < end:
                 break
-            body = bytes(memoryview(self._buffer)[pdu.HEADER_LENGTH : end])
-            del self._buffer[:end]
-            self._handle_pdu(kind, memoryview(body))
+            body = memoryview(self._buffer)[self._begin + pdu.HEADER_LENGTH : end]
+            self._begin = end
+            self._handle_pdu(kind, body)
         self._throttle()
 
     def _throttle(self) -> None:
@@ -137,7 +174,7 @@ class Association(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         waiting = self.busy is not None or self._deciding is not None
-        if waiting and len(self._buffer) > self._settings.maximum_pdu_length:
+        if waiting and self._end - self._begin > self._settings.maximum_pdu_length:
             transport.pause_reading()
         elif not waiting:
             transport.resume_reading()
@@ -268,8 +305,7 @@ class Association(asyncio.Protocol):
                 implementation_class_uid=self._settings.implementation_class_uid,
                 implementation_version_name=self._settings.implementation_version_name,
             )
-            path = self._settings.temporary_folder / f"{os.getpid()}-{uuid.uuid4().hex}.part"
-            self._incoming = _Incoming(path, head, self._settings.maximum_object_length)
+            self._incoming = _Incoming(self._receiver.open_temporary, head, self._settings.maximum_object_length)
             self._pending = (context_id, received)
         elif received.command_field == dimse.C_ECHO_RQ:
             self._reply(context_id, dimse.response_to(received, SUCCESS))
@@ -283,7 +319,7 @@ class Association(asyncio.Protocol):
         peer = self._peer
         assert peer is not None  # noqa: S101  # set when the association was accepted
         try:
-            if incoming.error:
+            if incoming.error or incoming.path is None:
                 reply = StoreReply(OUT_OF_RESOURCES, incoming.error)
                 self._log("dimse.store_refused", what=incoming.error)
             else:
@@ -295,6 +331,7 @@ class Association(asyncio.Protocol):
                         transfer_syntax_uid=self._accepted[context_id][1],
                         path=incoming.path,
                         length_bytes=incoming.length,
+                        sha256=incoming.sha256.digest(),
                     )
                 )
         except Exception as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -55,6 +56,11 @@ class Receiver:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Association(self), host, port, reuse_port=reuse_port or None)
         return int(self._server.sockets[0].getsockname()[1])
+
+    def open_temporary(self) -> tuple[int, Path]:
+        """(descriptor, path) of a new file for a data set. Raises OSError."""
+        path = self.settings.temporary_folder / f"{os.getpid()}-{uuid.uuid4().hex}.part"
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path
 
     async def close(self, grace_s: float = 5.0) -> None:
         """Stop listening, let running stores finish within ``grace_s``, then abort what is left."""

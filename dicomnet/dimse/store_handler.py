@@ -83,6 +83,7 @@ class StoreHandler:
                 sop_class_uid=request.sop_class_uid,
                 sop_instance_uid=request.sop_instance_uid,
                 sop_class_checked=True,
+                sha256=request.sha256,
             )
         except IngestError as error:
             status = STATUS_OF_CODE.get(error.code, CANNOT_UNDERSTAND)

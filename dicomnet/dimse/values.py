@@ -27,6 +27,7 @@ class StoreRequest:
     transfer_syntax_uid: str
     path: Path
     length_bytes: int
+    sha256: bytes = b""  # of the whole file
 
 
 @dataclass(frozen=True, slots=True)
