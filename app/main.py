@@ -29,7 +29,10 @@ from app.settings import Settings
 from app.viewing.routes import ROUTES as VIEWING_ROUTES
 from dicomnet.archive.ingest import Ingest
 from dicomnet.database import Database
+from dicomnet.dimse.scp import INGEST_CHANNEL
+from dicomnet.events import Waker
 from dicomnet.queue import JobQueue
+from dicomnet.sop_classes import storage_classes
 
 TABLES: tuple[tuple[RouteSpec, ...], ...] = (
     IDENTITY_ROUTES,
@@ -50,6 +53,7 @@ async def open_services(settings: Settings, *, secure: bool = False) -> AsyncIte
     objects = locations.objects(settings)
     pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
     render = RenderClient(locations.render_socket(settings))
+    waker = Waker(url, INGEST_CHANNEL)
     try:
         async with Bus(database, url).running() as bus:
             yield Services(
@@ -61,8 +65,10 @@ async def open_services(settings: Settings, *, secure: bool = False) -> AsyncIte
                     database,
                     objects,
                     keyring,
-                    sop_class_file=locations.sop_class_file(settings),
+                    is_storage_class=storage_classes(locations.sop_class_file(settings)).__contains__,
+                    max_object_bytes=settings.max_upload_mb << 20,
                     min_free_bytes=settings.min_free_disk_mb << 20,
+                    after_commit=waker.wake,
                 ),
                 identity=Identity(database, settings),
                 audit=Audit(database),
@@ -75,6 +81,7 @@ async def open_services(settings: Settings, *, secure: bool = False) -> AsyncIte
             )
     finally:
         await render.close()
+        await waker.close()
         pool.shutdown(wait=False, cancel_futures=True)
         await database.close()
 

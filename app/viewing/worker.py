@@ -1,0 +1,195 @@
+"""The worker role: follows what was stored, tries every frame in a disposable decoder, prepares first pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from app import locations
+from app.errors import describe_error
+from app.logging import correlation_id, get_logger
+from app.main import open_services
+from app.rendering.decode_pool import HARMFUL, DecodePool
+from app.rendering.loader import note_fault
+from app.services import Services
+from app.settings import Settings
+from app.viewing.prepared import prepare_pair, prepare_thumbnail
+from app.viewing.studies import key_series
+from dicomnet.archive.open_record import OpenRecord, frame_spec, load_instance, read_frame_bytes
+from dicomnet.archive.query import SeriesRow, list_series
+from dicomnet.dimse.scp import INGEST_CHANNEL
+from dicomnet.events import EventCursor, Listener
+from dicomnet.queue import Job
+from render.codec import NATIVE, plugin_syntaxes, register_plugins
+from render.errors import CodecError
+
+PREPARE = "prepare"
+_QUIET_S = 0.7
+_POLL_S = 5.0
+_LEASE_S = 120.0
+
+
+async def follow_events(services: Services, listener: Listener) -> None:
+    """Events become one waiting job per series; durable, so nothing is missed while this role is down."""
+    cursor = EventCursor(services.database, PREPARE)
+    while True:
+        events = await cursor.read(1000)
+        series = {(event.institution_id, event.payload.get("series_key")) for event in events}
+        for institution_id, series_key in series:
+            if series_key is not None:
+                await services.queue.enqueue(
+                    institution_id,
+                    PREPARE,
+                    {"series_key": series_key},
+                    single_flight_key=str(series_key),
+                    ordering_key=f"series-{series_key}",
+                    delay_s=_QUIET_S,
+                )
+        if events:
+            await cursor.commit(events[-1])
+        if len(events) < 1000:
+            await listener.next(_POLL_S)
+
+
+async def run_jobs(services: Services, pool: DecodePool, name: str) -> None:
+    """Claim and run, one at a time; errors retry with back-off, then lie in the dead letters."""
+    while True:
+        job = await services.queue.claim([PREPARE], name, _LEASE_S)
+        if job is None:
+            await asyncio.sleep(0.2)
+            continue
+        correlation_id.set(job.correlation_id or f"job-{job.job_id}")
+        try:
+            if await prepare_series(services, pool, job):
+                await services.queue.complete(job)
+            else:
+                await services.queue.fail(job, "still arriving", retry_after_s=_QUIET_S)
+        except Exception as error:
+            described = describe_error(error)
+            text = described.code if described else type(error).__name__
+            get_logger().warning("job.failed", job=job.job_id, error=text, exc_info=None if described else error)
+            await services.queue.fail(job, text)
+
+
+async def prepare_series(services: Services, pool: DecodePool, job: Job) -> bool:
+    """Trial decode, thumbnail, first picture. False while the series still grows (asked at most three times)."""
+    institution_id, series_key = job.institution_id, int(job.payload["series_key"])
+    row = await services.database.fetchrow(
+        institution_id,
+        "select study_key, now() - updated_at < interval '0.5 s' as arriving from archive.series where series_key = $1",
+        series_key,
+    )
+    if row is None:
+        return True
+    if row["arriving"] and job.attempts <= 3:
+        return False
+    await try_frames(services, pool, institution_id, series_key)
+    rows = await list_series(services.database, institution_id, row["study_key"])
+    series = next((r for r in rows if r.series_key == series_key), None)
+    if series is None or series.frame_count == 0:
+        return True
+    await _prepare(services, institution_id, series, rows)
+    await services.bus.publish(f"study:{row['study_key']}:changed")
+    return True
+
+
+async def _prepare(services: Services, institution_id: int, series: SeriesRow, rows: list[SeriesRow]) -> None:
+    try:
+        await prepare_thumbnail(services, institution_id, series)
+        if key_series(rows).series_key == series.series_key:
+            await prepare_pair(services, institution_id, series)
+    except Exception as error:
+        described = describe_error(error)
+        # A frame that cannot be decoded is a fact of the series, not a reason to try again.
+        if described is None or described.retryable:
+            raise
+        get_logger().info("prepare.no_picture", series=series.series_key, code=described.code)
+
+
+async def try_frames(services: Services, pool: DecodePool, institution_id: int, series_key: int) -> None:
+    """Decode every frame of the instances that were not tried, outside every shared process."""
+    pending = await services.database.fetch(
+        institution_id,
+        "select instance_key from archive.instance where series_key = $1 and frame_trial = 'pending' order by instance_key",
+        series_key,
+    )
+    passed: list[int] = []
+    for row in pending:
+        record = await load_instance(services.database, institution_id, row["instance_key"])
+        if record is None:
+            continue
+        if await _try_record(services, pool, institution_id, record):
+            passed.append(record.instance_key)
+    await _mark(services, institution_id, passed, "passed")
+
+
+async def _try_record(services: Services, pool: DecodePool, institution_id: int, record: OpenRecord) -> bool:
+    if record.number_of_frames == 0:
+        return True
+    spec = frame_spec(record)
+    if spec.transfer_syntax_uid in NATIVE and spec.transfer_syntax_uid not in plugin_syntaxes():
+        return True  # no decoder is involved
+    good = True
+    for index in range(record.number_of_frames):
+        if str(index) in record.frame_faults:
+            good = False
+            continue
+        data = await asyncio.to_thread(read_frame_bytes, services.objects, record, index)
+        try:
+            await pool.decode(data, spec, want_values=False)
+        except CodecError as error:
+            good = False
+            if error.code in HARMFUL:
+                await note_fault(services.database, institution_id, record.instance_key, index, error.code)
+    if not good:
+        await _mark(services, institution_id, [record.instance_key], "failed")
+    return good
+
+
+async def _mark(services: Services, institution_id: int, instance_keys: list[int], state: str) -> None:
+    if instance_keys:
+        await services.database.execute(
+            institution_id,
+            "update archive.instance set frame_trial = $2 where instance_key = any($1::bigint[])",
+            instance_keys,
+            state,
+        )
+
+
+async def run(settings: Settings, ready: Callable[[], None]) -> None:
+    """Work until SIGTERM, at low priority."""
+    from app.roles import until_stopped
+
+    with suppress(OSError):
+        os.nice(10)
+    register_plugins(settings.decoder_plugins)
+    name = f"{socket.gethostname()}-{os.getpid()}"
+    pool = DecodePool(1, settings.decode_timeout_s, settings.decode_memory_mb, settings.decoder_plugins)
+    async with (
+        open_services(settings) as services,
+        Listener(locations.runtime_url(settings), (INGEST_CHANNEL,)).running() as listener,
+    ):
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(_forever(lambda: follow_events(services, listener))),
+            asyncio.create_task(_forever(lambda: run_jobs(services, pool, name))),
+        ]
+        ready()
+        await until_stopped()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await pool.close()
+
+
+async def _forever(work: Callable[[], Any]) -> None:
+    """Run a loop again after an error (the database may be restarting)."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            get_logger().warning("worker.interrupted", kind=type(error).__name__)
+            await asyncio.sleep(1.0)
