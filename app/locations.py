@@ -6,6 +6,8 @@ import secrets
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+import orjson
+
 from app.settings import Settings
 from dicomnet.archive.objects import Objects, open_objects
 from dicomnet.embedded_postgres import OWNER_ROLE, RUNTIME_ROLE, EmbeddedPostgres, create_roles
@@ -88,3 +90,13 @@ def render_socket(settings: Settings) -> Path:
 def public_url(settings: Settings, http: str) -> str:
     """The address that links carry."""
     return (settings.public_url or http).rstrip("/")
+
+
+def running_url(settings: Settings) -> str:
+    """The public address, or the one the running supervisor wrote down, or what the settings say."""
+    state = settings.run_folder / "state.json"
+    if not settings.public_url and state.is_file():
+        found = orjson.loads(state.read_bytes()).get("http")
+        if isinstance(found, str):
+            return found
+    return public_url(settings, f"{'https' if settings.tls or settings.tls_cert else 'http'}://{settings.http}")

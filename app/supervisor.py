@@ -146,7 +146,9 @@ class Supervisor:
                 with suppress(psutil.Error):
                     created = psutil.Process(child.process.pid).create_time()
                     rows.append({"name": child.name, "pid": child.process.pid, "created": created})
-        _write_atomically(self.settings.run_folder / "state.json", {"pid": os.getpid(), "children": rows})
+        _write_atomically(
+            self.settings.run_folder / "state.json", {"pid": os.getpid(), "http": self.http_url, "children": rows}
+        )
 
     def _bind(self) -> None:
         from dicomnet.dimse.scp import reserve_port

@@ -1,0 +1,178 @@
+"""Pages that Python writes whole: the code form, and the opened page whose pictures stand in its first bytes.
+
+The opened page is one response without redirect or script before the picture: a base picture inlined so that it
+arrives in the first flight, the refined one stacked on it right behind, then the viewer. Base64 costs a third, which
+Huffman coding of the response takes back.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from html import escape
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from app.delivery.words import WORDS
+from app.operations.static import STATIC
+from app.viewing.prepared import PreparedPair, PreparedPicture
+
+_FORM_STYLE = (
+    "*{box-sizing:border-box}body{margin:0;background:#F4F6F9;color:#1A2430;font:16px/26px 'PingFang SC',"
+    "'HarmonyOS Sans SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif}"
+    "header{display:flex;justify-content:space-between;align-items:center;padding:8px 16px;"
+    "padding-top:max(8px,env(safe-area-inset-top))}"
+    "header a{color:#0A62C9;text-decoration:none;min-width:48px;line-height:48px;text-align:right}"
+    "main{max-width:420px;margin:0 auto;padding:8px 16px}"
+    ".card{background:#fff;border-radius:8px;padding:24px 16px}"
+    "h1{font-size:20px;line-height:28px;margin:0}label{display:block;font-size:16px;margin:0 0 8px}"
+    "input{width:100%;height:60px;border:1px solid #7C8896;border-radius:8px;font:28px/1 inherit;font-family:inherit;"
+    "letter-spacing:.4em;text-align:center;font-variant-numeric:tabular-nums;padding:0;background:#fff;color:#1A2430}"
+    "button{width:100%;height:52px;margin-top:16px;border:0;border-radius:8px;background:#0A62C9;color:#fff;"
+    "font:18px/1 inherit;font-family:inherit}"
+    "input:focus-visible,button:focus-visible,a:focus-visible{outline:2px solid #0A62C9;outline-offset:2px}"
+    ".bad{color:#B3261E;margin:8px 0 0}.bad:before{content:'\\26A0\\FE0E  '}.hint{color:#4A5866;font-size:14px;"
+    "line-height:20px;margin:12px 0 0;text-align:center}"
+    "@media(min-width:600px){main{padding-top:12vh}}"
+)
+
+_OPENED_STYLE = (
+    "*{box-sizing:border-box}html,body{height:100%;margin:0}"
+    "body{background:#000;color:#D8E0E8;font:14px/20px 'PingFang SC','HarmonyOS Sans SC','Microsoft YaHei',"
+    "'Noto Sans CJK SC',sans-serif;overflow:hidden;touch-action:none}"
+    "#v{position:fixed;inset:0;height:100%;height:100dvh;display:flex;flex-direction:column;background:#000}"
+    "#bar{height:48px;flex:none;display:flex;align-items:center;padding:0 12px;background:#151B22;"
+    "font-variant-numeric:tabular-nums}"
+    "#stage{position:relative;flex:1;min-height:0;overflow:hidden}"
+    "#stage img{position:absolute;inset:0;width:100%;height:100%;object-fit:contain}"
+    "#foot{flex:none;background:#151B22;min-height:56px;padding:8px 12px;color:#A3B2C1;text-align:center;"
+    "padding-bottom:max(8px,env(safe-area-inset-bottom))}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerSubject:
+    """What the opened page says around the picture; empty where identity is hidden."""
+
+    study_key: int
+    modality: str
+    label: str
+    frame_count: int
+    overlay: Mapping[str, str]
+    patient_facing: bool
+    close_url: str
+
+
+def _document(language: str, head: str, body: str) -> str:
+    return (
+        f'<!doctype html><html lang="{"zh-CN" if language == "zh" else "en"}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1,viewport-fit=cover">'
+        f'<meta name="robots" content="noindex,nofollow"><meta name="referrer" content="no-referrer">{head}</head>'
+        f"<body>{body}"
+    )
+
+
+def local_time(moment: datetime, zone: str = "Asia/Shanghai") -> str:
+    """``05-15 18:00`` in the institution's zone."""
+    return moment.astimezone(ZoneInfo(zone)).strftime("%m-%d %H:%M")
+
+
+def code_page(language: str, expires_at: datetime, *, message: str = "") -> bytes:
+    """The code form: works without script, consumes nothing, names nobody."""
+    words = WORDS[language]
+    other = "en" if language == "zh" else "zh"
+    head = (
+        f"<title>{words['card']}</title>"
+        f'<meta property="og:title" content="{words["card"]}"><meta property="og:type" content="website">'
+        f'<link rel="icon" href="/icon.svg"><style>{_FORM_STYLE}</style>'
+    )
+    bad = f'<p class="bad" role="alert" id="e">{escape(message)}</p>' if message else ""
+    described = 'aria-describedby="e"' if message else ""
+    body = (
+        f'<header><h1>{words["title"]}</h1><a href="?lang={other}" lang="{other}">'
+        f'{"EN" if language == "zh" else "中文"}</a></header><main><form class="card" method="post" action="?lang={language}">'
+        f'<label for="c">{words["enter"]}</label>'
+        f'<input id="c" name="code" inputmode="numeric" autocomplete="one-time-code" pattern="[0-9]{{6}}" '
+        f'maxlength="6" required autofocus {described}>{bad}'
+        f'<button>{words["view"]}</button><p class="hint">{words["until"].format(time=local_time(expires_at))}'
+        f"<br>{words['help']}</p></form></main></body></html>"
+    )
+    return _document(language, head, body).encode()
+
+
+def message_page(language: str, text: str) -> bytes:
+    """A link that cannot be opened (any more), in plain words."""
+    words = WORDS[language]
+    head = f'<title>{words["title"]}</title><link rel="icon" href="/icon.svg"><style>{_FORM_STYLE}</style>'
+    body = (
+        f'<header><h1>{words["title"]}</h1></header><main><div class="card"><p role="alert">{escape(text)}</p></div></main>'
+        "</body></html>"
+    )
+    return _document(language, head, body).encode()
+
+
+def _data_uri(picture: PreparedPicture) -> str:
+    return f"data:{picture.media_type};base64,{base64.b64encode(picture.data).decode()}"
+
+
+@lru_cache(maxsize=1)
+def client_files() -> dict[str, str]:
+    """Names of the built viewer files, from the client's manifest; {} before the client is built."""
+    path = STATIC / "manifest.json"
+    return orjson.loads(path.read_bytes()) if path.is_file() else {}
+
+
+def opened_head(language: str, subject: ViewerSubject, pair: PreparedPair) -> bytes:
+    """Everything up to and with the base picture."""
+    words = WORDS[language]
+    base = pair.base
+    head = (
+        f"<title>{words['title'] if subject.patient_facing else escape(subject.label)}</title>"
+        '<meta name="theme-color" content="#000000"><link rel="icon" href="/icon.svg">'
+        f"<style>{_OPENED_STYLE}</style>"
+    )
+    label = escape(f"{subject.label} {base.frame_index + 1}/{subject.frame_count}".strip())
+    body = (
+        f'<div id="v"><div id="bar">{label}</div><div id="stage">'
+        f'<img id="base" alt="{words["picture"]}" elementtiming="base" fetchpriority="high" src="{_data_uri(base)}">'
+    )
+    return _document(language, head, body).encode()
+
+
+def opened_tail(language: str, subject: ViewerSubject, pair: PreparedPair, boot: Mapping[str, Any]) -> bytes:
+    """The refined picture on the base, then the viewer's data and files."""
+    words = WORDS[language]
+    parts: list[str] = []
+    if pair.refined is not None:
+        parts.append(f'<img id="refined" alt="" elementtiming="refined" src="{_data_uri(pair.refined)}">')
+    note = words["note"] if subject.patient_facing else ""
+    parts.append(f'</div><div id="foot">{note}</div></div>')
+    # "<" is escaped, so that no value can end the element.
+    data = orjson.dumps(boot).decode().replace("<", "\\u003c")
+    parts.append(f'<script id="boot" type="application/json">{data}</script>')
+    files = client_files()
+    if "viewer.css" in files:
+        parts.append(f'<link rel="stylesheet" href="/{files["viewer.css"]}">')
+    if "viewer.js" in files:
+        parts.append(f'<script defer src="/{files["viewer.js"]}"></script>')
+    parts.append("</body></html>")
+    return "".join(parts).encode()
+
+
+async def packed(head: bytes, tail: bytes) -> AsyncIterator[bytes]:
+    """gzip, Huffman only: takes back what base64 costs at almost no time; the head is flushed on its own."""
+    packer = zlib.compressobj(6, zlib.DEFLATED, 31, 9, zlib.Z_HUFFMAN_ONLY)
+    yield packer.compress(head) + packer.flush(zlib.Z_SYNC_FLUSH)
+    yield packer.compress(tail) + packer.flush()
+
+
+async def plain(head: bytes, tail: bytes) -> AsyncIterator[bytes]:
+    """For clients that take no gzip."""
+    yield head
+    yield tail
