@@ -1,0 +1,159 @@
+"""The render process as others see it: many requests over one socket, reconnecting by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from app.rendering import wire
+from app.rendering.errors import RemoteError, RenderTimeoutError, RenderUnavailableError, SupersededError
+from render.request import StackView
+
+_RECONNECT_FOR_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPicture:
+    """An encoded picture and what the render process says of it."""
+
+    data: bytes
+    media_type: str
+    meta: dict[str, Any]
+
+
+class RenderClient:
+    """Multiplexed; a request that meets a dead process waits for the new one, within its own time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[tuple[dict[str, Any], bytes]]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._connecting = asyncio.Lock()
+
+    async def _connect(self) -> asyncio.StreamWriter:
+        async with self._connecting:
+            if self._writer is not None and not self._writer.is_closing():
+                return self._writer
+            reader, writer = await asyncio.open_unix_connection(str(self._path), limit=1 << 22)
+            self._writer = writer
+            self._reading = asyncio.get_running_loop().create_task(self._read(reader, writer))
+            return writer
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                header, body = await wire.read(reader)
+                future = self._waiting.get(header.get("id", 0))
+                if future is not None and not future.done():
+                    future.set_result((header, body))
+        except (asyncio.IncompleteReadError, OSError, wire.WireError):
+            pass
+        finally:
+            writer.close()
+            if self._writer is writer:
+                self._writer = None
+                for future in self._waiting.values():
+                    if not future.done():
+                        future.set_exception(ConnectionResetError("render process"))
+
+    async def ask(self, op: str, timeout_s: float = 20.0, **values: Any) -> tuple[dict[str, Any], bytes]:
+        """One request. Raises RenderUnavailableError, RenderTimeoutError, SupersededError, RemoteError."""
+        deadline = time.monotonic() + timeout_s
+        give_up = time.monotonic() + min(timeout_s, _RECONNECT_FOR_S)
+        pause_s = 0.05
+        while True:
+            number = next(self._numbers)
+            future: asyncio.Future[tuple[dict[str, Any], bytes]] = asyncio.get_running_loop().create_future()
+            self._waiting[number] = future
+            try:
+                writer = await self._connect()
+                writer.write(wire.pack({"id": number, "op": op, **values}))
+                header, body = await asyncio.wait_for(future, max(0.01, deadline - time.monotonic()))
+                break
+            except TimeoutError:
+                raise RenderTimeoutError(op=op) from None
+            except OSError:
+                if time.monotonic() + pause_s > give_up:
+                    raise RenderUnavailableError from None
+                await asyncio.sleep(pause_s)
+                pause_s = min(0.5, pause_s * 2)
+            finally:
+                self._waiting.pop(number, None)
+        if "error" in header:
+            if header["error"] == SupersededError.code:
+                raise SupersededError
+            raise RemoteError(header["error"], header["message"], header["data"], header["retryable"])
+        return header, body
+
+    async def picture(
+        self,
+        institution_id: int,
+        series_key: int,
+        frame_index: int,
+        view: StackView,
+        *,
+        version: int = 0,
+        coding: dict[str, Any] | None = None,
+        viewer: str = "",
+        viewport: str = "",
+        generation: int = 0,
+        timeout_s: float = 20.0,
+    ) -> RenderedPicture:
+        """One encoded picture; a newer generation of the same viewport makes this raise SupersededError."""
+        header, body = await self.ask(
+            "picture",
+            timeout_s,
+            institution_id=institution_id,
+            series_key=series_key,
+            frame_index=frame_index,
+            version=version,
+            view=asdict(view),
+            coding=coding or {},
+            viewer=viewer,
+            viewport=viewport,
+            generation=generation,
+        )
+        return RenderedPicture(body, header["media_type"], header)
+
+    async def manifest(self, institution_id: int, series_key: int, version: int = 0) -> dict[str, Any]:
+        """What a viewer is told of a series (app/rendering/manifest.py)."""
+        header, _ = await self.ask("manifest", institution_id=institution_id, series_key=series_key, version=version)
+        return header["manifest"]
+
+    async def prefetch(
+        self, institution_id: int, series_key: int, frames: list[int], viewer: str, version: int = 0
+    ) -> None:
+        """Ask for frames to be decoded soon, nearest first."""
+        await self.ask(
+            "prefetch",
+            institution_id=institution_id,
+            series_key=series_key,
+            frames=frames,
+            viewer=viewer,
+            version=version,
+        )
+
+    async def cancel(self, viewer: str, viewport: str | None = None) -> None:
+        """Drop what a viewer still waits for."""
+        await self.ask("cancel", 2.0, viewer=viewer, viewport=viewport)
+
+    async def health(self, timeout_s: float = 2.0) -> dict[str, Any]:
+        """Backend and memory of the render process."""
+        header, _ = await self.ask("health", timeout_s)
+        return header
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._writer is not None:
+            self._writer.close()
+        if self._reading is not None:
+            self._reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reading

@@ -1,0 +1,54 @@
+"""What the render process can answer instead of a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.errors import AppError
+
+
+class RenderUnavailableError(AppError):
+    """The render process does not answer; it is being restarted."""
+
+    code = "rendering.unavailable"
+    message = {"zh": "图像服务正在恢复，请稍候", "en": "The image service is coming back, please wait"}
+    retryable = True
+
+
+class RenderTimeoutError(AppError):
+    """No answer in time."""
+
+    code = "rendering.timeout"
+    message = {"zh": "图像生成超时，请重试", "en": "The picture took too long, please try again"}
+    retryable = True
+
+
+class SupersededError(AppError):
+    """A newer view of the same viewport made this one needless; never shown to a person."""
+
+    code = "rendering.superseded"
+    message = {"zh": "已有更新的画面", "en": "A newer view replaced this one"}
+
+
+class SeriesNotFoundError(AppError):
+    """No such series for this institution, or no such frame in it."""
+
+    code = "viewing.not_found"
+    message = {"zh": "没有找到该序列或图像", "en": "There is no such series or image"}
+
+
+class FrameFaultError(AppError):
+    """This frame harmed a decoder before and is not tried again in a shared process."""
+
+    code = "viewing.frame_fault"
+    message = {"zh": "这幅图像的数据有问题，无法显示", "en": "This image's data are faulty and cannot be shown"}
+
+
+class RemoteError(AppError):
+    """An error of the render process under its own code."""
+
+    def __init__(self, code: str, message: dict[str, str], data: dict[str, Any], retryable: bool) -> None:
+        super().__init__(**data)
+        self.code = code
+        self.message = message
+        self.retryable = retryable

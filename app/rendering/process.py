@@ -1,0 +1,254 @@
+"""The render role: owns decoded frames, answers view requests over a Unix socket with encoded pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from app import locations
+from app.errors import describe_error
+from app.logging import get_logger
+from app.rendering import wire
+from app.rendering.errors import SupersededError
+from app.rendering.loader import FrameLoader
+from app.rendering.manifest import describe_series
+from app.rendering.series import SeriesCache
+from app.settings import Settings
+from dicomnet.database import Database
+from render.codec import register_plugins
+from render.encode import Encoded, encode, encode_to_similarity, encode_to_size
+from render.engine import Engine, Picture
+from render.frame import Frame
+from render.request import StackView
+from render.scheduler import Scheduler, Ticket
+
+_PREFETCH_AT_ONCE = 2
+
+
+@dataclass(slots=True)
+class _Job:
+    """A picture to make: loaded frame, view, how to encode, and who waits."""
+
+    frame: Frame
+    view: StackView
+    coding: dict[str, Any]
+    done: asyncio.Future[tuple[dict[str, Any], bytes]]
+
+
+class RenderProcess:
+    """Serves any number of connections; pictures are made by ``threads`` workers in the scheduler's order."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        count = settings.render_threads or os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(count + 1, "render")
+        self._engine = Engine()
+        self._series = SeriesCache(database)
+        self._loader = FrameLoader(settings, database, locations.objects(settings), self._series, self._threads)
+        self._scheduler: Scheduler[_Job] = Scheduler(time.monotonic, self._dropped)
+        self._wanted = asyncio.Event()
+        self._workers = [asyncio.get_running_loop().create_task(self._work()) for _ in range(count)]
+        self._prefetching: dict[str, asyncio.Task[None]] = {}
+        self._prefetch_slots = asyncio.Semaphore(_PREFETCH_AT_ONCE)
+
+    # Connections ------------------------------------------------------------------------------------------------
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client: requests run at once, answers come in any order under the request's id."""
+        running: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                header, _ = await wire.read(reader)
+                task = asyncio.create_task(self._answer(header, writer))
+                running.add(task)
+                task.add_done_callback(running.discard)
+        except (asyncio.IncompleteReadError, ConnectionError, wire.WireError):
+            pass
+        finally:
+            for task in running:
+                task.cancel()
+            writer.close()
+
+    async def _answer(self, header: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        try:
+            answer, body = await getattr(self, f"_op_{header['op']}")(header)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            described = describe_error(error)
+            if described is None:
+                get_logger().error("render.failed", kind=type(error).__name__, exc_info=error)
+                answer = {"error": "rendering.failed", "message": {}, "data": {}, "retryable": True}
+            else:
+                answer = {
+                    "error": described.code,
+                    "message": dict(described.message),
+                    "data": dict(described.data),
+                    "retryable": described.retryable,
+                }
+            body = b""
+        with suppress(ConnectionError):
+            writer.write(wire.pack({"id": header.get("id"), **answer}, body))
+            await writer.drain()
+
+    # Operations -------------------------------------------------------------------------------------------------
+
+    async def _op_health(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        usage = self._loader.residency.usage()
+        return {
+            "backend": self._engine.backend,
+            "waiting": len(self._scheduler),
+            "used_bytes": usage.used_bytes,
+            "budget_bytes": usage.budget_bytes,
+            "entries": usage.entries,
+        }, b""
+
+    async def _op_manifest(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
+        return {"manifest": describe_series(series)}, b""
+
+    async def _op_picture(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
+        place = series.place(header["frame_index"])
+        view = StackView(**header["view"])
+        frame = await self._loader.load(series, place)
+        done: asyncio.Future[tuple[dict[str, Any], bytes]] = asyncio.get_running_loop().create_future()
+        job = _Job(frame, view, header.get("coding", {}), done)
+        viewer, viewport = header.get("viewer", ""), header.get("viewport", "")
+        self._scheduler.submit(Ticket(viewer or str(id(job)), viewport or "0", header.get("generation", 0), job))
+        self._wanted.set()
+        return await done
+
+    async def _op_cancel(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        viewer = header["viewer"]
+        if (task := self._prefetching.pop(viewer, None)) is not None:
+            task.cancel()
+        return {"dropped": self._scheduler.cancel(viewer, header.get("viewport"))}, b""
+
+    async def _op_prefetch(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Decode frames nearest first; a newer wish of the same viewer replaces the rest of the older one."""
+        viewer = header["viewer"]
+        if (task := self._prefetching.pop(viewer, None)) is not None:
+            task.cancel()
+        series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
+        task = asyncio.get_running_loop().create_task(self._prefetch(series, header["frames"]))
+        self._prefetching[viewer] = task
+        task.add_done_callback(lambda done: self._prefetch_done(viewer, done))
+        return {}, b""
+
+    def _prefetch_done(self, viewer: str, task: asyncio.Task[None]) -> None:
+        if self._prefetching.get(viewer) is task:
+            del self._prefetching[viewer]
+
+    async def _prefetch(self, series: Any, frames: list[int]) -> None:
+        for frame_index in frames[:512]:
+            async with self._prefetch_slots:
+                with suppress(Exception):
+                    await self._loader.load(series, series.place(frame_index))
+
+    # Pictures ---------------------------------------------------------------------------------------------------
+
+    def _dropped(self, ticket: Ticket[_Job]) -> None:
+        if not ticket.job.done.done():
+            ticket.job.done.set_exception(SupersededError())
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            ticket = self._scheduler.next()
+            if ticket is None:
+                self._wanted.clear()
+                await self._wanted.wait()
+                continue
+            job = ticket.job
+            if job.done.done():
+                continue
+            try:
+                result = await loop.run_in_executor(self._threads, self._make, job)
+            except Exception as error:
+                if not job.done.done():
+                    job.done.set_exception(error)
+            else:
+                if not job.done.done():
+                    job.done.set_result(result)
+
+    def _make(self, job: _Job) -> tuple[dict[str, Any], bytes]:
+        started = time.perf_counter()
+        picture = self._engine.render_stack(job.frame, job.view)
+        rendered = time.perf_counter()
+        coded = _code(picture, job.view, job.coding)
+        height, width = picture.pixels.shape[:2]
+        return {
+            "media_type": coded.media_type,
+            "coding_quality": coded.quality,
+            "ssim": coded.ssim,
+            "width": width,
+            "height": height,
+            "window_center": picture.voi.center,
+            "window_width": picture.voi.width,
+            "voi": picture.voi.kind,
+            "backend": picture.backend,
+            "quality": picture.quality,
+            "source_rect": picture.source_rect,
+            "decoder": job.frame.decoder,
+            "render_ms": round((rendered - started) * 1000, 2),
+            "encode_ms": round((time.perf_counter() - rendered) * 1000, 2),
+        }, coded.data
+
+    async def close(self) -> None:
+        """Stop workers and children."""
+        for task in (*self._workers, *self._prefetching.values()):
+            task.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._loader.pool.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _code(picture: Picture, view: StackView, coding: dict[str, Any]) -> Encoded:
+    """By similarity, by size, or by a plain quality."""
+    if "min_ssim" in coding:
+        return encode_to_similarity(picture.pixels, view.media_type, coding["min_ssim"], coding["max_bytes"])
+    if "max_bytes" in coding:
+        return encode_to_size(picture.pixels, view.media_type, coding["max_bytes"])
+    quality = int(coding.get("quality", 80))
+    return Encoded(
+        encode(picture.pixels, view.media_type, quality, effort=int(coding.get("effort", 2))), view.media_type, quality
+    )
+
+
+async def run(settings: Settings, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM."""
+    from app.roles import until_stopped
+
+    register_plugins(settings.decoder_plugins)
+    database = await _connect(settings)
+    process = RenderProcess(settings, database)
+    path = locations.render_socket(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    mask = os.umask(0o177)
+    try:
+        server = await asyncio.start_unix_server(process.serve, str(path), limit=1 << 22)
+    finally:
+        os.umask(mask)
+    ready()
+    try:
+        await until_stopped()
+    finally:
+        server.close()
+        await process.close()
+        await database.close()
+
+
+async def _connect(settings: Settings) -> Database:
+    """The pool; the database may be restarting."""
+    for _ in range(40):
+        with suppress(OSError):
+            return await Database.connect(locations.runtime_url(settings), max_size=6)
+        await asyncio.sleep(0.25)
+    return await Database.connect(locations.runtime_url(settings), max_size=6)

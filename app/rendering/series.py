@@ -1,0 +1,78 @@
+"""Series that the render process has open: their records, kept until a newer version is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from app.rendering.errors import SeriesNotFoundError
+from app.rendering.frames import FramePlace, places
+from dicomnet.archive.open_record import load_series
+from dicomnet.database import Database
+
+_MOST_SERIES = 2000
+_MOST_FRAMES = 400_000
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSeries:
+    """One version of a series in display order."""
+
+    institution_id: int
+    series_key: int
+    version: int
+    frames: tuple[FramePlace, ...]
+    loaded_at: float
+
+    def place(self, frame_index: int) -> FramePlace:
+        """Raises SeriesNotFoundError for an index outside."""
+        if not 0 <= frame_index < len(self.frames):
+            raise SeriesNotFoundError(frame_index=frame_index)
+        return self.frames[frame_index]
+
+
+class SeriesCache:
+    """One query opens a series; the same one asked for twice at once is one query."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._open: OrderedDict[tuple[int, int], OpenSeries] = OrderedDict()
+        self._loading: dict[tuple[int, int], asyncio.Task[OpenSeries]] = {}
+
+    async def get(self, institution_id: int, series_key: int, at_least: int = 0) -> OpenSeries:
+        """The series at version ``at_least`` or newer. Raises SeriesNotFoundError."""
+        key = (institution_id, series_key)
+        found = self._open.get(key)
+        if found is not None and found.version >= at_least:
+            self._open.move_to_end(key)
+            return found
+        task = self._loading.get(key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._load(institution_id, series_key))
+            self._loading[key] = task
+            task.add_done_callback(lambda _: self._loading.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, institution_id: int, series_key: int) -> OpenSeries:
+        version = await self._database.fetchval(
+            institution_id, "select version from archive.series where series_key = $1", series_key
+        )
+        if version is None:
+            raise SeriesNotFoundError(series_key=series_key)
+        records = await load_series(self._database, institution_id, series_key)
+        series = OpenSeries(institution_id, series_key, int(version), tuple(places(records)), time.monotonic())
+        self._open[(institution_id, series_key)] = series
+        self._trim()
+        return series
+
+    def forget(self, institution_id: int, series_key: int) -> None:
+        """The next request reads the series anew (a frame's fault was noted)."""
+        self._open.pop((institution_id, series_key), None)
+
+    def _trim(self) -> None:
+        total = sum(len(series.frames) for series in self._open.values())
+        while len(self._open) > 1 and (len(self._open) > _MOST_SERIES or total > _MOST_FRAMES):
+            _, gone = self._open.popitem(last=False)
+            total -= len(gone.frames)
