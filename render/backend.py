@@ -12,21 +12,31 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from render.errors import InvalidViewError
 from render.native import library
 
 
 @dataclass(frozen=True)
 class Taps:
-    """Weights of one axis: see kernels/resample.h. ``weight`` has shape (outputs, max_taps)."""
+    """Weights of one axis: see kernels/resample.h. ``weight`` has shape (most taps, outputs)."""
 
     start: NDArray[np.int32]
     count: NDArray[np.int32]
     weight: NDArray[np.float32]
 
-    @property
-    def max_taps(self) -> int:
-        """Taps of the widest output."""
-        return int(self.weight.shape[1])
+    def check(self, size: int) -> None:
+        """Every tap lies inside a source of ``size``: the kernels rely on it. Raises InvalidViewError."""
+        if not len(self.start) or int(self.start.min()) < 0 or int((self.start + self.count).max()) > size:
+            raise InvalidViewError(what="taps outside the image")
+
+
+@dataclass(frozen=True)
+class DisplayTable:
+    """Display values by index value: entry ``i`` belongs to ``first + i / steps``; the ends repeat."""
+
+    entries: NDArray[np.uint8]
+    first: float
+    steps: float = 1.0
 
 
 class Backend(Protocol):
@@ -34,8 +44,8 @@ class Backend(Protocol):
 
     name: str
 
-    def gray(self, source: NDArray[Any], tx: Taps, ty: Taps, table: NDArray[np.uint8], first: int) -> NDArray[np.uint8]:
-        """(y, x) uint8: index image resampled, then looked up."""
+    def gray(self, source: NDArray[Any], tx: Taps, ty: Taps, table: DisplayTable) -> NDArray[np.uint8]:
+        """(y, x) uint8: index image (uint8, int16, uint16, float32) resampled, then looked up."""
         ...
 
     def rgb(self, source: NDArray[np.uint8], tx: Taps, ty: Taps) -> NDArray[np.uint8]:
@@ -43,7 +53,12 @@ class Backend(Protocol):
         ...
 
 
-_KERNELS = {np.dtype(np.uint8): "cf_gray_u8", np.dtype(np.int16): "cf_gray_i16", np.dtype(np.uint16): "cf_gray_u16"}
+KERNELS = {
+    np.dtype(np.uint8): "cf_gray_u8",
+    np.dtype(np.int16): "cf_gray_i16",
+    np.dtype(np.uint16): "cf_gray_u16",
+    np.dtype(np.float32): "cf_gray_f32",
+}
 _TILE_PIXELS = 1 << 17
 
 
@@ -70,40 +85,46 @@ class NativeBackend:
         if any(statuses):
             raise MemoryError("native kernel")
 
-    def gray(self, source: NDArray[Any], tx: Taps, ty: Taps, table: NDArray[np.uint8], first: int) -> NDArray[np.uint8]:
+    def gray(self, source: NDArray[Any], tx: Taps, ty: Taps, table: DisplayTable) -> NDArray[np.uint8]:
         """See Backend."""
-        return self.gray_by(_KERNELS[source.dtype], source, tx, ty, table, first)
+        return self.gray_by(KERNELS[source.dtype], source, tx, ty, table)
 
-    def gray_by(
-        self, name: str, source: NDArray[Any], tx: Taps, ty: Taps, table: NDArray[np.uint8], first: int
-    ) -> NDArray[np.uint8]:
+    def gray_by(self, name: str, source: NDArray[Any], tx: Taps, ty: Taps, table: DisplayTable) -> NDArray[np.uint8]:
         """The same by a named kernel (tests compare the definition with the fast path)."""
+        tx.check(source.shape[1])
+        ty.check(source.shape[0])
         out = np.empty((len(ty.start), len(tx.start)), np.uint8)
         a = library.address
         before = (
             a(source),
             source.shape[1],
-            *(a(tx.start), a(tx.count), a(tx.weight), tx.max_taps),
-            *(a(ty.start), a(ty.count), a(ty.weight), ty.max_taps),
-            *(a(table), first, len(table)),
-            *(a(out), out.shape[1]),
+            *_arguments(tx),
+            *_arguments(ty),
+            *(a(table.entries), table.first, table.steps, len(table.entries)),
+            a(out),
         )
         self._run(getattr(self._library, name), before, out.shape[0], _work(source, out, ty))
         return out
 
     def rgb(self, source: NDArray[np.uint8], tx: Taps, ty: Taps) -> NDArray[np.uint8]:
         """See Backend."""
+        tx.check(source.shape[1])
+        ty.check(source.shape[0])
         out = np.empty((len(ty.start), len(tx.start), 3), np.uint8)
         a = library.address
-        before = (
-            a(source),
-            source.shape[1] * 3,
-            *(a(tx.start), a(tx.count), a(tx.weight), tx.max_taps),
-            *(a(ty.start), a(ty.count), a(ty.weight), ty.max_taps),
-            *(a(out), out.shape[1]),
-        )
+        before = (a(source), source.shape[1] * 3, *_arguments(tx), *_arguments(ty), a(out))
         self._run(self._library.cf_rgb_u8, before, out.shape[0], 3 * _work(source, out, ty))
         return out
+
+    def close(self) -> None:
+        """Stop the pool's threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+def _arguments(taps: Taps) -> tuple[int, int, int, int]:
+    a = library.address
+    return a(taps.start), a(taps.count), a(taps.weight), len(taps.start)
 
 
 def _work(source: NDArray[Any], out: NDArray[Any], ty: Taps) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from render.codestream import measure
 from render.errors import CodecError, FrameTooLargeError, TruncatedFrameError, UnsupportedSyntaxError
 
 Values = NDArray[Any]
@@ -29,7 +30,10 @@ NATIVE = frozenset({_IMPLICIT, _EXPLICIT, _BIG_ENDIAN, _DEFLATED_DATASET})
 
 @dataclass(frozen=True, slots=True)
 class FrameSpec:
-    """What the header says of one frame. ``float_kind``: '', 'float32' or 'float64' (Float Pixel Data)."""
+    """What the header says of one frame. ``float_kind``: '', 'float32' or 'float64' (Float Pixel Data).
+
+    ``swapped_words``: samples of 8 bits in big endian words (OW), two bytes exchanged (PS3.5 8.1.1, 7.3).
+    """
 
     transfer_syntax_uid: str
     rows: int
@@ -42,6 +46,7 @@ class FrameSpec:
     planar_configuration: int = 0
     photometric_interpretation: str = "MONOCHROME2"
     float_kind: str = ""
+    swapped_words: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -106,6 +111,7 @@ def decode_frame(data: bytes, spec: FrameSpec, *, reduction: int = 0) -> Decoded
         raise FrameTooLargeError(rows=spec.rows, columns=spec.columns)
     if not data:
         raise TruncatedFrameError(length_bytes=0)
+    _check_codestream(data, spec)
     chain = _plugins.get(spec.transfer_syntax_uid, []) + _chain(spec.transfer_syntax_uid, reduction)
     if not chain:
         raise UnsupportedSyntaxError(transfer_syntax_uid=spec.transfer_syntax_uid)
@@ -119,6 +125,20 @@ def decode_frame(data: bytes, spec: FrameSpec, *, reduction: int = 0) -> Decoded
         except Exception as error:
             failures.append((name, f"{type(error).__name__}: {error}"))
     raise CodecError(failures)
+
+
+def _check_codestream(data: bytes, spec: FrameSpec) -> None:
+    """The codestream's own size, before a decoder allocates it. Raises FrameTooLargeError, CodecError."""
+    if not spec.transfer_syntax_uid.startswith(_JPEG):
+        return
+    found = measure(data)
+    if found is None:
+        return
+    if found.rows * found.columns * found.components > MAX_SAMPLES:
+        raise FrameTooLargeError(rows=found.rows, columns=found.columns)
+    if found.columns != spec.columns or found.rows not in (0, spec.rows):
+        said = f"{found.columns} x {found.rows}"
+        raise CodecError(what=f"the codestream is {said}, the header says {spec.columns} x {spec.rows}")
 
 
 def _checked(values: Values, spec: FrameSpec, reduction: int) -> Values:
@@ -147,13 +167,9 @@ def _chain(uid: str, reduction: int) -> list[tuple[str, Decoder]]:
     if kind in {"57", "70"}:
         return [("ljpeg", decoders.lossless_jpeg), ("libjpeg-turbo", decoders.jpeg), ("gdcm", decoders.gdcm)]
     if kind in {"80", "81"}:
-        return [("charls", decoders.jpeg_ls), ("gdcm", decoders.gdcm)]
+        return [("charls", decoders.jpeg_ls)]  # GDCM ends the process on a truncated JPEG-LS frame
     if kind in {"90", "91", "92", "93"}:
-        return [
-            ("openjpeg", decoders.jpeg_2000),
-            ("pylibjpeg-openjpeg", decoders.pylibjpeg_2000),
-            ("gdcm", decoders.gdcm),
-        ]
+        return [("openjpeg", decoders.jpeg_2000), ("pylibjpeg-openjpeg", decoders.pylibjpeg_2000)]
     if kind in {"201", "202", "203"}:
 
         def openjph(data: bytes, spec: FrameSpec) -> tuple[Values, str]:

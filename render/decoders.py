@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 
+from render.codestream import j2k_check_complete, j2k_component_transform, jpeg_has_end, jpeg_markers
 from render.errors import CodecError, TruncatedFrameError
 
 if TYPE_CHECKING:
@@ -85,6 +87,10 @@ def native(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
     if len(data) < samples * size:
         raise TruncatedFrameError(length_bytes=len(data), expected_bytes=samples * size)
     big = spec.transfer_syntax_uid == _BIG_ENDIAN
+    if spec.swapped_words and size == 1:
+        data = _swap_words(data)
+        if len(data) < samples:
+            raise TruncatedFrameError(length_bytes=len(data), expected_bytes=samples)
     kind = spec.dtype.newbyteorder(">" if big else "<")
     values: Values = np.frombuffer(data, kind, samples)
     if big:
@@ -96,6 +102,11 @@ def native(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
     else:
         values = values.reshape(spec.shape)
     return _colour(values, spec, converted=False)
+
+
+def _swap_words(data: bytes) -> bytes:
+    words = np.frombuffer(data, np.uint16, len(data) // 2).byteswap().tobytes()
+    return words + data[len(words) :]
 
 
 def _native_422(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
@@ -135,33 +146,12 @@ def rle(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
 # JPEG family --------------------------------------------------------------------------------------------------
 
 
-def jpeg_markers(data: bytes) -> dict[str, int]:
-    """What the header segments say: ``components``, ``precision``, ``sof`` (marker), ``adobe`` transform, ``jfif``."""
-    found: dict[str, int] = {}
-    position = 2
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == 0xFF:
-            position += 1
-            continue
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
-        segment = data[position + 4 : position + 2 + length]
-        if marker == 0xEE and segment[:5] == b"Adobe" and len(segment) >= 12:
-            found["adobe"] = segment[11]
-        elif marker == 0xE0 and segment[:4] == b"JFIF":
-            found["jfif"] = 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(segment) >= 6:
-            found["sof"], found["precision"], found["components"] = marker, segment[0], segment[5]
-        elif marker == 0xDA:
-            break
-        position += 2 + length
-    return found
-
-
 def jpeg(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
     """JPEG processes 1, 2 and 4 (8 and 12 bit), and lossless, by libjpeg-turbo."""
     markers = jpeg_markers(data)
     precision = markers.get("precision", 8)
+    if not jpeg_has_end(data):
+        data = _ended(data, precision)
     if markers.get("components", 1) == 1 or spec.samples_per_pixel == 1:
         values = imagecodecs.jpeg8_decode(data, bitspersample=precision if precision != 8 else None)
         return stored_values(np.asarray(values), spec), spec.photometric_interpretation
@@ -175,11 +165,25 @@ def jpeg(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
     return np.asarray(values), "RGB"
 
 
+def _ended(data: bytes, precision: int) -> bytes:
+    """The frame with the end marker it lacks, when nothing else is missing. Raises TruncatedFrameError."""
+    ended = data + b"\xff\xd9"
+    if precision != 8:
+        raise TruncatedFrameError(length_bytes=len(data))
+    try:
+        simplejpeg.decode_jpeg(ended, strict=True)  # libjpeg-turbo's warnings are errors here
+    except ValueError as error:
+        raise TruncatedFrameError(length_bytes=len(data)) from error
+    return ended
+
+
 def lossless_jpeg(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
     """JPEG lossless, process 14 (ITU-T T.81 H): one component by liblj92, several by jpegsof3."""
     markers = jpeg_markers(data)
     if markers.get("sof") != 0xC3:
         raise CodecError(what="not a lossless JPEG")
+    if not jpeg_has_end(data):
+        raise CodecError(what="no end of image")  # liblj92 would fill what is missing
     if spec.samples_per_pixel == 1:
         values = np.asarray(imagecodecs.ljpeg_decode(data))
     else:
@@ -205,25 +209,8 @@ def _sized(values: Values, spec: FrameSpec) -> Values:
     return values.astype(np.dtype(f"{'i' if values.dtype.kind == 'i' else 'u'}{size}"))
 
 
-def _j2k_transform(data: bytes) -> tuple[int, bool]:
-    """(multiple component transform, signed first component) of a codestream, inside JP2 boxes or bare."""
-    start = data.find(b"\xff\x4f\xff\x51")
-    if start < 0:
-        raise CodecError(what="no JPEG 2000 codestream")
-    signed = bool(data[start + 42] & 0x80) if len(data) > start + 42 else False
-    position = start + 2
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker == 0x52:  # COD: Scod, progression order, layers (2), transform
-            return data[position + 8], signed
-        if marker in (0x90, 0xD9):
-            break
-        position += 2 + length
-    return 0, signed
-
-
 def _from_j2k(values: Values, data: bytes, spec: FrameSpec) -> tuple[Values, str]:
-    transform, _ = _j2k_transform(data)
+    transform = j2k_component_transform(data)
     values = stored_values(np.ascontiguousarray(_sized(values, spec)), spec)
     converted = bool(transform) or spec.photometric_interpretation in ("YBR_RCT", "YBR_ICT")
     return _colour(values, spec, converted=converted)
@@ -231,11 +218,13 @@ def _from_j2k(values: Values, data: bytes, spec: FrameSpec) -> tuple[Values, str
 
 def jpeg_2000(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
     """JPEG 2000 (ITU-T T.800) by OpenJPEG."""
+    j2k_check_complete(data)
     return _from_j2k(np.asarray(imagecodecs.jpeg2k_decode(data)), data, spec)
 
 
 def htj2k(data: bytes, spec: FrameSpec, reduction: int) -> tuple[Values, str]:
     """High-throughput JPEG 2000 (ITU-T T.814) by OpenJPH, optionally at a reduced resolution."""
+    j2k_check_complete(data)
     values = np.asarray(imagecodecs.htj2k_decode(data, skipres=reduction or None))
     if values.ndim == 3 and values.shape[0] == spec.samples_per_pixel and values.shape[2] != spec.samples_per_pixel:
         values = np.moveaxis(values, 0, -1)

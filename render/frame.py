@@ -12,6 +12,16 @@ from numpy.typing import NDArray
 from render.errors import InvalidFrameError
 
 Values = NDArray[Any]
+_PLAIN = (np.dtype(np.uint8), np.dtype(np.int16), np.dtype(np.uint16))
+
+
+def _as_stored(value: float, dtype: np.dtype[Any]) -> float:
+    """A padding value in the range of the stored type: some files give it with the other signedness."""
+    if dtype.kind not in "iu":
+        return value
+    bits = dtype.itemsize * 8
+    whole = int(value) & ((1 << bits) - 1)
+    return whole - (1 << bits) if dtype.kind == "i" and whole >> (bits - 1) else whole
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class Frame:
     """``values``: stored values (y, x), or colour (y, x, 3) uint8/uint16. Windows are (center, width) after rescale.
 
     ``palette``: (red, green, blue) for PALETTE COLOR. ``pixel_aspect``: height of a pixel over its width.
+    ``padding_value`` and ``padding_range_limit`` (PS3.3 C.7.5.1.1.2) hold for monochrome frames only.
     """
 
     values: Values
@@ -45,8 +56,8 @@ class Frame:
     voi_lut_function: str = "LINEAR"
     voi_lut: Lut | None = None
     palette: tuple[Lut, Lut, Lut] | None = None
-    padding_value: int | None = None
-    padding_range_limit: int | None = None
+    padding_value: float | None = None
+    padding_range_limit: float | None = None
     presentation_inverse: bool = False
     pixel_aspect: float = 1.0
     modality: str = ""
@@ -65,53 +76,66 @@ class Frame:
         return self.values.ndim == 3 or self.palette is not None
 
     @property
-    def nbytes(self) -> int:
-        """Bytes that this frame keeps in memory."""
-        return int(self.values.nbytes) * (2 if self._needs_index_copy else 1)
+    def is_inverse(self) -> bool:
+        """Low values are shown bright (PS3.3 C.7.6.3.1.2, C.11.6)."""
+        return (self.photometric_interpretation == "MONOCHROME1") != self.presentation_inverse
 
     @property
-    def _needs_index_copy(self) -> bool:
-        return self.padding_value is not None or self.values.dtype not in (np.uint8, np.int16, np.uint16)
+    def nbytes(self) -> int:
+        """Bytes that this frame may keep in memory, what is derived from it included."""
+        pixels = self.values.shape[0] * self.values.shape[1]
+        if self.is_colour:
+            return int(self.values.nbytes) + (
+                0 if self.values.ndim == 3 and self.values.dtype == np.uint8 else 3 * pixels
+            )
+        if self.values.dtype not in _PLAIN:
+            return int(self.values.nbytes) + 4 * pixels
+        return int(self.values.nbytes) * (2 if self.padding_value is not None else 1)
 
     @cached_property
     def padding_mask(self) -> NDArray[np.bool_] | None:
-        """Where pixels are padding (PS3.3 C.7.5.1.1.2), None when there are none."""
-        if self.padding_value is None or self.values.ndim != 2:
+        """Where pixels are padding, None when there are none (or nothing else)."""
+        if self.padding_value is None or self.values.ndim != 2 or self.palette is not None:
             return None
-        low = high = self.padding_value
+        low = high = _as_stored(self.padding_value, self.values.dtype)
         if self.padding_range_limit is not None:
-            low, high = sorted((self.padding_value, self.padding_range_limit))
+            limit = _as_stored(self.padding_range_limit, self.values.dtype)
+            low, high = min(low, limit), max(low, limit)
         mask = (self.values >= low) & (self.values <= high)
         return mask if bool(mask.any()) and not bool(mask.all()) else None
 
     @cached_property
     def index(self) -> tuple[Values, float, float]:
-        """(image of uint8, int16 or uint16; scale; offset): stored value = index * scale + offset.
+        """(image of uint8, int16, uint16 or float32; scale; offset): stored value = index * scale + offset.
 
-        Padding is replaced by the lowest other value, so that it cannot leak into interpolation. Wider types are
-        mapped linearly to 16 bits between their extremes.
+        Padding becomes the darkest other value, so that it is drawn as background and does not leak into
+        interpolation. Wider types keep 16 bits where their range fits, else they become float32 above their minimum.
         """
         values = self.values
         if self.padding_mask is not None:
-            lowest = values[~self.padding_mask].min()
-            values = np.where(self.padding_mask, lowest, values).astype(values.dtype)
-        if values.dtype in (np.uint8, np.int16, np.uint16):
+            others = values[~self.padding_mask]
+            darkest = others.max() if self.is_inverse else others.min()
+            values = np.where(self.padding_mask, darkest, values).astype(values.dtype)
+        if values.dtype in _PLAIN:
             return np.ascontiguousarray(values), 1.0, 0.0
         if values.dtype == np.int8:
             return values.astype(np.int16), 1.0, 0.0
+        if values.dtype.kind in "iu":
+            smallest, largest = int(values.min()), int(values.max())
+            if largest - smallest <= 0xFFFF:
+                return (values - values.dtype.type(smallest)).astype(np.uint16), 1.0, float(smallest)
         numbers = values.astype(np.float64)
         finite = np.isfinite(numbers)
         low = float(numbers[finite].min()) if finite.any() else 0.0
-        high = float(numbers[finite].max()) if finite.any() else 1.0
-        scale = (high - low) / 65535.0 or 1.0
-        mapped = np.rint((np.where(finite, numbers, low) - low) / scale)
-        return np.clip(mapped, 0, 65535).astype(np.uint16), scale, low
+        limits = np.finfo(np.float32)
+        above = np.clip(np.where(finite, numbers, low) - low, 0.0, float(limits.max))
+        return above.astype(np.float32), 1.0, low
 
     @cached_property
-    def index_range(self) -> tuple[int, int]:
+    def index_range(self) -> tuple[float, float]:
         """Smallest and largest value of the index image."""
         image = self.index[0]
-        return int(image.min()), int(image.max())
+        return float(image.min()), float(image.max())
 
     def modality_values(self, stored: NDArray[np.float64]) -> NDArray[np.float64]:
         """Stored values -> modality values (HU …): LUT if there is one, else rescale (PS3.3 C.11.1)."""

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from render.backend import DisplayTable
+from render.errors import InvalidFrameError
 from render.frame import Frame, Lut
+
+_FINE_ENTRIES = 4096
+_FLOAT_ENTRIES = 65535.0
 
 # CT windows (width, level) by key, in the order of the interface.
 CT_WINDOWS: Mapping[str, tuple[float, float]] = {
@@ -58,22 +63,41 @@ def apply_window(values: NDArray[np.float64], center: float, width: float, funct
     return np.clip((values - (center - 0.5)) / (width - 1.0) + 0.5, 0.0, 1.0)
 
 
-def display_table(frame: Frame, voi: Voi, invert: bool) -> tuple[NDArray[np.uint8], int]:
-    """(table, first): display value of index ``first + i``; inversion of MONOCHROME1 and of the view included."""
-    _, scale, offset = frame.index
-    first, last = frame.index_range
-    stored = np.arange(first, last + 1, dtype=np.float64) * scale + offset
+def display_table(frame: Frame, voi: Voi, invert: bool) -> DisplayTable:
+    """Display values by index value; the inversions of MONOCHROME1, of the presentation and of the view included.
+
+    Values are cut, not rounded, as DCMTK does: 255 only where the window ends.
+    """
+    _, _, offset = frame.index
+    low, high, steps = _table_range(frame, voi)
+    stored = low + np.arange(round((high - low) * steps) + 1, dtype=np.float64) / steps + offset
     modality = frame.modality_values(stored)
     if voi.kind == "lut" and frame.voi_lut is not None:
         shown = _voi_lut(frame.voi_lut, modality)
     else:
         function = frame.voi_lut_function or "LINEAR"
         shown = apply_window(modality, voi.center or 0.0, voi.width or 1.0, function)
-    if (frame.photometric_interpretation == "MONOCHROME1") != frame.presentation_inverse:
+    if frame.is_inverse:
         shown = 1.0 - shown
-    if invert:
-        shown = 1.0 - shown
-    return np.rint(shown * 255.0).astype(np.uint8), first
+    entries = np.floor(shown * 255.0 + 1e-6).astype(np.uint8)
+    return DisplayTable(255 - entries if invert else entries, low, steps)
+
+
+def _table_range(frame: Frame, voi: Voi) -> tuple[float, float, float]:
+    """(first index value, last, entries per unit): fine enough that interpolated values show no bands."""
+    low, high = frame.index_range
+    if frame.index[0].dtype != np.float32:
+        return low, high, float(min(16, max(1, _FINE_ENTRIES // max(1, int(high - low)))))
+    if voi.kind == "window" and voi.center is not None and voi.width is not None and frame.modality_lut is None:
+        reach = voi.width * (4.0 if frame.voi_lut_function == "SIGMOID" else 0.5)
+        ends = [
+            (edge - frame.rescale_intercept) / frame.rescale_slope - frame.index[2]
+            for edge in (voi.center - 0.5 - reach, voi.center + reach)
+        ]
+        low, high = max(low, min(ends)), min(high, max(ends))
+    if not high > low:
+        return low, low + 1.0, 1.0
+    return low, high, _FLOAT_ENTRIES / (high - low)
 
 
 def _voi_lut(lut: Lut, modality: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -81,9 +105,10 @@ def _voi_lut(lut: Lut, modality: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def palette_tables(frame: Frame) -> tuple[NDArray[np.uint8], int]:
-    """(table (n, 3), first) of PALETTE COLOR: 16-bit entries keep their high byte (PS3.3 C.7.6.3.1.5)."""
-    assert frame.palette is not None  # noqa: S101  # callers ask is_colour first
-    first, last = frame.index_range
+    """(table (n, 3), first) of PALETTE COLOR (PS3.3 C.7.6.3.1.5); 16-bit entries are divided by 257, as DCMTK does."""
+    if frame.palette is None:
+        raise InvalidFrameError(what="no palette")
+    first, last = (int(end) for end in frame.index_range)
     stored = np.arange(first, last + 1, dtype=np.float64)
     columns = [lut.apply(stored) / (257.0 if lut.bits > 8 else 1.0) for lut in frame.palette]
-    return np.clip(np.rint(np.stack(columns, axis=1)), 0, 255).astype(np.uint8), first
+    return np.clip(np.floor(np.stack(columns, axis=1)), 0, 255).astype(np.uint8), first

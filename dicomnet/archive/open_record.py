@@ -87,6 +87,7 @@ class OpenRecord:
     frame_faults: dict[str, str] = field(default_factory=dict[str, str])
     deflated: bool = False
     little_endian: bool = True
+    swapped_words: bool = False  # big endian bytes of 8 bits sent as 16-bit words (OW)
     dataset_offset: int = 0
     pixel_element: str = ""
     rows: int = 0
@@ -359,6 +360,7 @@ def frame_spec(record: OpenRecord) -> FrameSpec:
         planar_configuration=record.planar_configuration,
         photometric_interpretation=record.photometric_interpretation,
         float_kind=kinds.get(record.pixel_element, ""),
+        swapped_words=record.swapped_words,
     )
 
 

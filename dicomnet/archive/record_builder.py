@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from dicomnet.archive.elements import Elements
+from dicomnet.archive.elements import PIXEL_DATA, Elements
 from dicomnet.archive.frames import PixelShape, lay_out_frames
 from dicomnet.archive.header import Header
 from dicomnet.archive.lut import read_lut, read_palette
@@ -69,6 +69,7 @@ def build_record(header: Header, sop_class_uid: str, sop_instance_uid: str) -> O
         "acquisition_number": ds.integer(0x00200012),
         "deflated": header.deflated,
         "little_endian": ds.little,
+        "swapped_words": not ds.little and bits_allocated <= 8 and _is_words(ds),
         "dataset_offset": header.dataset_offset,
         "pixel_element": layout.pixel_element,
         "rows": rows,
@@ -93,6 +94,10 @@ def build_record(header: Header, sop_class_uid: str, sop_instance_uid: str) -> O
         values.update(_geometry(ds, layout.number_of_frames))
         values.update(per_frame=_per_frame(ds, layout.number_of_frames), ultrasound_regions=_ultrasound_regions(ds))
     return OpenRecord(**values)
+
+
+def _is_words(ds: Elements) -> bool:
+    return PIXEL_DATA in ds and ds.vr(PIXEL_DATA) == b"OW"
 
 
 def _acquisition(ds: Elements) -> dict[str, str]:

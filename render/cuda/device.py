@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from render.backend import Taps
+from render.backend import KERNELS
 
-KERNELS = Path(__file__).resolve().parents[1] / "kernels"
-_NAMES = {np.dtype(np.uint8): "cf_gray_u8", np.dtype(np.int16): "cf_gray_i16", np.dtype(np.uint16): "cf_gray_u16"}
+if TYPE_CHECKING:
+    from render.backend import DisplayTable, Taps
+
+HEADERS = Path(__file__).resolve().parents[1] / "kernels"
 _BLOCK = (32, 8)
 
 
 def source() -> str:
     """One translation unit for NVRTC, the header pasted in."""
-    header = (KERNELS / "resample.h").read_text("utf-8")
-    body = (KERNELS / "resample.cu").read_text("utf-8")
+    header = (HEADERS / "resample.h").read_text("utf-8")
+    body = (HEADERS / "resample.cu").read_text("utf-8")
     return body.replace('#include "resample.h"', header.replace("#pragma once", ""))
 
 
@@ -49,39 +50,46 @@ class CudaBackend:
 
     name = "cuda"
 
-    def _launch(self, name: str, before: tuple[Any, ...], out: Any, width: int, height: int) -> None:
+    def _launch(self, name: str, before: tuple[Any, ...], out: Any) -> None:
+        height, width = out.shape[:2]
         grid = (-(-width // _BLOCK[0]), -(-height // _BLOCK[1]))
         _module().get_function(name)(grid, _BLOCK, (*before, out, np.int32(width), np.int32(height)))
 
-    def _taps(self, taps: Taps) -> tuple[Any, ...]:
+    def _taps(self, taps: Taps, size: int) -> tuple[Any, ...]:
         import cupy
 
-        return (cupy.asarray(taps.start), cupy.asarray(taps.count), cupy.asarray(taps.weight), np.int32(taps.max_taps))
+        taps.check(size)
+        return (cupy.asarray(taps.start), cupy.asarray(taps.count), cupy.asarray(taps.weight))
 
-    def gray(self, source: NDArray[Any], tx: Taps, ty: Taps, table: NDArray[np.uint8], first: int) -> NDArray[np.uint8]:
+    def gray(self, source: NDArray[Any], tx: Taps, ty: Taps, table: DisplayTable) -> NDArray[np.uint8]:
         """See render.backend.Backend."""
         import cupy
 
-        height, width = len(ty.start), len(tx.start)
-        out = cupy.empty((height, width), cupy.uint8)
+        out = cupy.empty((len(ty.start), len(tx.start)), cupy.uint8)
         before = (
             cupy.asarray(source),
             np.int32(source.shape[1]),
-            *self._taps(tx),
-            *self._taps(ty),
-            cupy.asarray(table),
-            np.int32(first),
-            np.int32(len(table)),
+            *self._taps(tx, source.shape[1]),
+            *self._taps(ty, source.shape[0]),
+            cupy.asarray(table.entries),
+            np.float32(table.first),
+            np.float32(table.steps),
+            np.int32(len(table.entries)),
         )
-        self._launch(_NAMES[source.dtype], before, out, width, height)
+        self._launch(KERNELS[source.dtype], before, out)
         return cupy.asnumpy(out)
 
     def rgb(self, source: NDArray[np.uint8], tx: Taps, ty: Taps) -> NDArray[np.uint8]:
         """See render.backend.Backend."""
         import cupy
 
-        height, width = len(ty.start), len(tx.start)
-        out = cupy.empty((height, width, 3), cupy.uint8)
-        before = (cupy.asarray(source), np.int32(source.shape[1] * 3), *self._taps(tx), *self._taps(ty))
-        self._launch("cf_rgb_u8", before, out, width, height)
+        out = cupy.empty((len(ty.start), len(tx.start), 3), cupy.uint8)
+        stride = np.int32(source.shape[1] * 3)
+        before = (
+            cupy.asarray(source),
+            stride,
+            *self._taps(tx, source.shape[1]),
+            *self._taps(ty, source.shape[0]),
+        )
+        self._launch("cf_rgb_u8", before, out)
         return cupy.asnumpy(out)

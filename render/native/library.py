@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 
 from render.errors import RenderError
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 LIBRARIES = Path(__file__).resolve().parent / "lib"
 
 _POINTER = ctypes.c_void_p
 _INT = ctypes.c_int
+_FLOAT = ctypes.c_float
 _TAPS = [_POINTER, _POINTER, _POINTER, _INT]
-_GRAY = [_POINTER, _INT, *_TAPS, *_TAPS, _POINTER, _INT, _INT, _POINTER, _INT, _INT, _INT]
-_RGB = [_POINTER, _INT, *_TAPS, *_TAPS, _POINTER, _INT, _INT, _INT]
+_GRAY = [_POINTER, _INT, *_TAPS, *_TAPS, _POINTER, _FLOAT, _FLOAT, _INT, _POINTER, _INT, _INT]
+_RGB = [_POINTER, _INT, *_TAPS, *_TAPS, _POINTER, _INT, _INT]
+GRAY_KERNELS = ("cf_gray_u8", "cf_gray_i16", "cf_gray_u16", "cf_gray_f32")
 _SIGNATURES = {
-    "cf_gray_u8": _GRAY,
-    "cf_gray_i16": _GRAY,
-    "cf_gray_u16": _GRAY,
-    "cf_gray_i16_definition": _GRAY,
+    **dict.fromkeys(GRAY_KERNELS, _GRAY),
+    **{f"{name}_definition": _GRAY for name in GRAY_KERNELS},
     "cf_rgb_u8": _RGB,
 }
 
