@@ -30,7 +30,7 @@ COMMANDS: dict[str, Command] = {
     "verify": Command("app.operations.commands:verify", "check every stored object against its hash"),
     "share": Command("app.delivery.command:share", "share create --study UID [--institution I] --days N --json"),
     "token": Command("app.identity.command:token", "token create --role R [--institution I] [--hours H] --json"),
-    "user": Command("app.identity.command:user", "user create|reset-password|disable|enable NAME"),
+    "user": Command("app.identity.command:user", "user create|list|reset-password|disable|enable NAME"),
     "institution": Command("app.institutions.command:main", "institution create|list|suspend|resume"),
     "bench": Command("benchmarks.cli:main", "bench list | run | compare | report"),
 }

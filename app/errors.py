@@ -1,4 +1,4 @@
-"""Domain errors of the app and the one table that maps every stable code to HTTP, WebSocket and DIMSE statuses."""
+"""Domain errors of the app and the one table that maps every stable code to the statuses of each wire."""
 
 from __future__ import annotations
 
@@ -47,6 +47,13 @@ class ForbiddenError(AppError):
     message = {"zh": "您没有查看此检查的权限，申请会被记录", "en": "You may not see this; requests are recorded"}
 
 
+class MethodNotAllowedError(AppError):
+    """The path exists, but not for this method."""
+
+    code = "http.method_not_allowed"
+    message = {"zh": "不支持这种请求方式", "en": "This address does not take that method"}
+
+
 class TooLargeError(AppError):
     """The body is larger than the route allows."""
 
@@ -89,7 +96,6 @@ class Statuses:
     """What one code is on each wire. WebSocket close codes are 4000 + the HTTP status."""
 
     http: int
-    dimse: int = 0xC000
 
     @property
     def websocket(self) -> int:
@@ -99,9 +105,12 @@ class Statuses:
 
 INTERNAL = Statuses(500)
 
-# The longest prefix wins. DIMSE: PS3.4 table B.2-1 (A7xx out of resources, A9xx data set does not match, Cxxx).
+# The longest dotted prefix wins; one that ends in a dot stands for its whole family.
 STATUSES: Mapping[str, Statuses] = {
+    "app.": INTERNAL,
+    "dicomnet.": INTERNAL,
     "http.not_found": Statuses(404),
+    "http.method_not_allowed": Statuses(405),
     "http.bad_request": Statuses(400),
     "http.too_large": Statuses(413),
     "http.timeout": Statuses(503),
@@ -125,10 +134,11 @@ STATUSES: Mapping[str, Statuses] = {
     "share.": Statuses(400),
     "viewing.not_found": Statuses(404),
     "viewing.no_pictures": Statuses(422),
-    "viewing.frame": Statuses(422),
+    "viewing.frame_fault": Statuses(422),
     "stream.": Statuses(400),
     "stream.rate": Statuses(429),
     "stream.idle": Statuses(408),
+    "rendering.superseded": Statuses(409),
     "rendering.unavailable": Statuses(503),
     "rendering.timeout": Statuses(503),
     "rendering.": Statuses(503),
@@ -138,19 +148,21 @@ STATUSES: Mapping[str, Statuses] = {
     "dicomweb.not_acceptable": Statuses(406),
     "dicomweb.unsupported_media_type": Statuses(415),
     "dicomweb.": Statuses(400),
-    "ingest.disk_full": Statuses(507, 0xA700),
-    "ingest.too_large": Statuses(413, 0xA700),
-    "ingest.storage": Statuses(503, 0xA700),
-    "ingest.database": Statuses(503, 0xA700),
-    "ingest.sop_class": Statuses(409, 0xA900),
-    "ingest.mismatch": Statuses(409, 0xA900),
-    "ingest.": Statuses(400, 0xC000),
+    "ingest.disk_full": Statuses(507),
+    "ingest.too_large": Statuses(413),
+    "ingest.failed": Statuses(500),
+    "ingest.unavailable": Statuses(503),
+    "ingest.sop_class_unknown": Statuses(409),
+    "ingest.sop_class_mismatch": Statuses(409),
+    "ingest.": Statuses(400),
     "query.": Statuses(400),
     "layout.": Statuses(400),
-    "objects.not_found": Statuses(404),
-    "objects.": Statuses(503, 0xA700),
+    "sop_classes.": INTERNAL,
+    "objects.key_invalid": Statuses(400),
+    "objects.range_invalid": Statuses(416),
+    "objects.": Statuses(503),
     "keyring.": INTERNAL,
-    "database.": Statuses(503, 0xA700),
+    "database.": Statuses(503),
     "dimse.": Statuses(400),
 }
 
@@ -163,10 +175,17 @@ def statuses_of(code: str) -> Statuses:
         for key in (name, name + "."):
             if key in STATUSES:
                 return STATUSES[key]
-    for prefix in sorted(STATUSES, key=len, reverse=True):
-        if code.startswith(prefix):
-            return STATUSES[prefix]
     return INTERNAL
+
+
+def dimse_status(code: str) -> int:
+    """The status of C-STORE (PS3.4 Table B.2-1) and the Failure Reason of STOW-RS (PS3.18 Table I.2-2) for a code.
+
+    The table itself is dicomnet's: a device that serves no web answers by it too.
+    """
+    from dicomnet.dimse.store_handler import CANNOT_UNDERSTAND, STATUS_OF_CODE
+
+    return STATUS_OF_CODE.get(code, CANNOT_UNDERSTAND)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import orjson
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.errors import (
     BadRequestError,
     CrossSiteError,
     Described,
     ForbiddenError,
+    MethodNotAllowedError,
+    NotFoundError,
     TimeoutPassedError,
     TooLargeError,
     UnauthenticatedError,
@@ -43,7 +47,9 @@ class RouteSpec:
     """One row of a slice's table. ``permission`` is never empty; ``PUBLIC`` is said, not assumed.
 
     ``max_body_bytes`` bounds the request, ``timeout_s`` the handler (not a streaming body). ``methods`` empty means
-    a WebSocket.
+    a WebSocket. ``plain_form`` allows ``Origin: null``, which a browser sends with a form under our own
+    ``Referrer-Policy: no-referrer``: only for a form that asks for a secret itself. ``anonymous`` routes look nobody
+    up, so that they answer without the database.
     """
 
     path: str
@@ -54,6 +60,8 @@ class RouteSpec:
     timeout_s: float = 30.0
     summary: str = ""
     html: bool = False
+    plain_form: bool = False
+    anonymous: bool = False
 
 
 class JSONResponse(Response):
@@ -68,7 +76,7 @@ class JSONResponse(Response):
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body within ``limit`` bytes. Raises TooLargeError."""
+    """The whole body within ``limit`` bytes, whatever Content-Length says. Raises TooLargeError."""
     declared = request.headers.get("content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise TooLargeError(limit_bytes=limit)
@@ -107,12 +115,19 @@ def preferred_language(connection: HTTPConnection) -> str:
     return "en" if accepted.startswith("en") else "zh"
 
 
-def same_origin(connection: HTTPConnection) -> bool:
-    """Whether the Origin header, when there is one, names this host."""
+def same_origin(connection: HTTPConnection, public_url: str = "", *, plain_form: bool = False) -> bool:
+    """Whether the request comes from our own pages, or from a program that is no browser.
+
+    Fetch Metadata where the browser sends it, else the Origin header (Fetch standard, 3.2), which must name this host
+    or the host of ``public_url``.
+    """
+    site = connection.headers.get("sec-fetch-site")
     origin = connection.headers.get("origin")
-    if origin is None:
+    if site in {"cross-site", "same-site"}:
+        return False
+    if origin is None or (origin == "null" and (site == "same-origin" or plain_form)):
         return True
-    return urlsplit(origin).netloc == connection.headers.get("host", "")
+    return urlsplit(origin).netloc in {connection.headers.get("host", ""), urlsplit(public_url).netloc} - {""}
 
 
 def problem_response(request: HTTPConnection, error: Described, *, html: bool) -> Response:
@@ -154,12 +169,27 @@ def describe_any(error: BaseException, where: str) -> Described:
 
 
 async def _permit(connection: HTTPConnection, spec: RouteSpec, services: Services) -> Principal:
+    from app.identity.errors import PasswordChangeNeededError
+    from app.identity.models import ANONYMOUS
+
+    if spec.anonymous:
+        return ANONYMOUS
     principal = await services.identity.identify(connection)
     if spec.permission == PUBLIC or spec.permission in principal.permissions:
         return principal
     if principal.kind == "anonymous":
         raise UnauthenticatedError
+    if principal.must_change_password:
+        raise PasswordChangeNeededError
     raise ForbiddenError(permission=spec.permission)
+
+
+def _check_origin(connection: HTTPConnection, spec: RouteSpec, services: Services, principal: Principal) -> None:
+    """A page of another site must not use this browser's cookies, nor log it in as somebody else."""
+    if principal.kind != "token" and not same_origin(
+        connection, services.settings.public_url, plain_form=spec.plain_form
+    ):
+        raise CrossSiteError
 
 
 def _endpoint(spec: RouteSpec) -> Callable[[Request], Awaitable[Response]]:
@@ -169,9 +199,8 @@ def _endpoint(spec: RouteSpec) -> Callable[[Request], Awaitable[Response]]:
         services: Services = request.app.state.services
         try:
             principal = await _permit(request, spec, services)
-            cookie_based = principal.kind in {"user", "share"}
-            if cookie_based and request.method not in _SAFE_METHODS and not same_origin(request):
-                raise CrossSiteError
+            if request.method not in _SAFE_METHODS:
+                _check_origin(request, spec, services, principal)
             declared = request.headers.get("content-length", "0")
             if declared.isdigit() and int(declared) > spec.max_body_bytes:
                 raise TooLargeError(limit_bytes=spec.max_body_bytes)
@@ -191,17 +220,31 @@ def _socket_endpoint(spec: RouteSpec) -> Callable[[WebSocket], Awaitable[None]]:
     async def endpoint(socket: WebSocket) -> None:
         services: Services = socket.app.state.services
         try:
-            if not same_origin(socket):
-                raise CrossSiteError
             principal = await _permit(socket, spec, services)
+            _check_origin(socket, spec, services, principal)
+            await handler(socket, services, principal)
+        except WebSocketDisconnect:
+            return
         except Exception as error:
             described = describe_any(error, socket.url.path)
-            await socket.accept()
-            await socket.close(described.statuses.websocket, described.code)
-            return
-        await handler(socket, services, principal)
+            if socket.application_state is WebSocketState.CONNECTING:
+                await socket.accept()
+            if socket.application_state is WebSocketState.CONNECTED:
+                with suppress(RuntimeError, WebSocketDisconnect):
+                    await socket.close(described.statuses.websocket, described.code)
 
     return endpoint
+
+
+async def unrouted(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405 in the shape of every other error."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    shown = {404: NotFoundError(), 405: MethodNotAllowedError()}.get(status)
+    described = describe_any(shown or error, request.url.path)
+    response = problem_response(request, described, html=True)
+    if isinstance(error, HTTPException):
+        response.headers.update(error.headers or {})
+    return response
 
 
 def build_routes(tables: Sequence[Sequence[RouteSpec]]) -> list[BaseRoute]:

@@ -6,15 +6,17 @@ import logging
 import re
 import secrets
 import sys
+import traceback
 from contextvars import ContextVar
 from typing import Any
 
 import orjson
 import structlog
+from structlog.typing import EventDict
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 _VALID = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
-_SHARE_PATH = re.compile(r"(/s/)[A-Za-z0-9_-]{8,}")
+_SHARE_PATH = re.compile(r"(/s/)[^/?#\s\"']+")
 
 
 def new_correlation_id() -> str:
@@ -32,10 +34,25 @@ def redact(text: str) -> str:
     return _SHARE_PATH.sub(r"\1…", text)
 
 
-def _add_correlation(_logger: Any, _name: str, event: dict[str, Any]) -> dict[str, Any]:
+def _add_correlation(_logger: Any, _name: str, event: EventDict) -> EventDict:
     if (value := correlation_id.get()) and "correlation_id" not in event:
         event["correlation_id"] = value
     return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _frames_only(_logger: Any, _name: str, event: EventDict) -> EventDict:
+    """A traceback as places in the code: an exception's own text may quote a patient's values."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    chain: list[str] = []
+    while isinstance(error, BaseException) and len(chain) < 8:
+        places = "".join(traceback.format_tb(error.__traceback__, limit=-12))
+        chain.append(f"{type(error).__module__}.{type(error).__qualname__}\n{places}")
+        error = error.__cause__ or error.__context__
+    if chain:
+        event["traceback"] = "caused by\n".join(chain)
+    return event
 
 
 def configure_logging(role: str, level: str = "info") -> None:
@@ -46,7 +63,7 @@ def configure_logging(role: str, level: str = "info") -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _frames_only,
             _add_correlation,
             structlog.processors.JSONRenderer(serializer=lambda value, **_: orjson.dumps(value, default=str).decode()),
         ],

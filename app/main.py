@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
+import os
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from app import locations
@@ -16,11 +20,12 @@ from app.archive_api.routes import ROUTES as ARCHIVE_ROUTES
 from app.audit.service import Audit
 from app.bus import Bus
 from app.delivery.routes import ROUTES as DELIVERY_ROUTES
-from app.http import RouteSpec, build_routes
+from app.http import RouteSpec, build_routes, unrouted
 from app.identity.routes import ROUTES as IDENTITY_ROUTES
 from app.identity.service import Identity
 from app.institutions.service import Institutions
 from app.middleware import Frame
+from app.operations.lag import LAG
 from app.operations.routes import ROUTES as OPERATIONS_ROUTES
 from app.operations.static import ROUTES as STATIC_ROUTES
 from app.rendering.client import RenderClient
@@ -44,6 +49,13 @@ TABLES: tuple[tuple[RouteSpec, ...], ...] = (
 )
 
 
+def _end_with_parent() -> None:
+    """A pool's worker ends when its process was killed; by itself it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(0)), daemon=True).start()
+
+
 @asynccontextmanager
 async def open_services(settings: Settings, *, secure: bool = False) -> AsyncIterator[Services]:
     """Open every resource, close them in reverse; used by the web role, commands and tests alike."""
@@ -51,7 +63,7 @@ async def open_services(settings: Settings, *, secure: bool = False) -> AsyncIte
     database = await Database.connect(url, min_size=2, max_size=12)
     keyring = locations.keyring(settings)
     objects = locations.objects(settings)
-    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
     render = RenderClient(locations.render_socket(settings))
     waker = Waker(url, INGEST_CHANNEL)
     try:
@@ -70,7 +82,7 @@ async def open_services(settings: Settings, *, secure: bool = False) -> AsyncIte
                     min_free_bytes=settings.min_free_disk_mb << 20,
                     after_commit=waker.wake,
                 ),
-                identity=Identity(database, settings),
+                identity=Identity(database, settings, secure=secure),
                 audit=Audit(database),
                 institutions=Institutions(database),
                 render=render,
@@ -93,7 +105,13 @@ def build_app(settings: Settings, *, secure: bool = False) -> ASGIApp:
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with open_services(settings, secure=secure) as services:
             app.state.services = services
-            yield {}
+            watching = asyncio.get_running_loop().create_task(LAG.run())
+            try:
+                yield {}
+            finally:
+                watching.cancel()
 
-    app = Starlette(routes=build_routes(TABLES), lifespan=lifespan)
+    app = Starlette(
+        routes=build_routes(TABLES), lifespan=lifespan, exception_handlers={HTTPException: unrouted, 500: unrouted}
+    )
     return Frame(app, secure=secure)

@@ -79,7 +79,13 @@ async def share_open(request: Request, services: Services, principal: Principal)
     holder = await services.identity.by_share_session(session)
     response = await opened_page(request, services, holder, share.study_key)
     response.set_cookie(
-        SHARE_COOKIE, session, max_age=12 * 3600, httponly=True, samesite="lax", secure=services.secure, path="/"
+        services.identity.cookie(SHARE_COOKIE),
+        session,
+        max_age=12 * 3600,
+        httponly=True,
+        samesite="lax",
+        secure=services.secure,
+        path="/",
     )
     return response
 
@@ -131,7 +137,7 @@ async def revoke_share(request: Request, services: Services, principal: Principa
 
 ROUTES = (
     RouteSpec("/s/{token}", share_form, PUBLIC, html=True, summary="share page"),
-    RouteSpec("/s/{token}", share_open, PUBLIC, ("POST",), 1 << 10, 45.0, "open a share", html=True),
+    RouteSpec("/s/{token}", share_open, PUBLIC, ("POST",), 1 << 10, 45.0, "open a share", html=True, plain_form=True),
     RouteSpec("/viewer/{study}", viewer_page, STUDY_VIEW, timeout_s=45.0, html=True, summary="viewer page"),
     RouteSpec("/api/studies/{study}/shares", create_share, SHARE_CREATE, ("POST",), 1 << 12, summary="share a study"),
     RouteSpec("/api/studies/{study}/shares", list_shares, SHARE_CREATE, summary="shares of a study"),

@@ -29,27 +29,38 @@ def token(settings: Settings, argv: list[str]) -> int:
 
 
 def user(settings: Settings, argv: list[str]) -> int:
-    """``user create|reset-password|disable|enable NAME [--role R …] [--institution I] [--json]``."""
+    """``user create|list|reset-password|disable|enable NAME [--role R …] [--institution I] [--json]``."""
     arguments = parser("user", user.__doc__ or "")
-    arguments.add_argument("action", choices=["create", "reset-password", "disable", "enable"])
-    arguments.add_argument("name")
+    arguments.add_argument("action", choices=["create", "list", "reset-password", "disable", "enable"])
+    arguments.add_argument("name", nargs="?", default="")
     arguments.add_argument("--role", action="append", default=[])
     arguments.add_argument("--institution")
     arguments.add_argument("--json", action="store_true")
     given = arguments.parse_args(argv)
+    if given.action != "list" and not given.name:
+        arguments.error("the user's NAME is missing")
 
     async def work(services: Services) -> int:
         result: dict[str, object] = {"username": given.name}
+        if given.action == "list":
+            for username, roles, disabled in await services.identity.users(
+                await services.institutions.resolve(given.institution)
+            ):
+                print_result({"username": username, "roles": roles, "disabled": disabled}, as_json=given.json)
+            return 0
         if given.action == "create":
             institution_id = await services.institutions.resolve(given.institution)
             result["one_time_password"] = await services.identity.create_user(
                 institution_id, given.name, given.role or ["viewer"]
             )
-            await services.audit.record(institution_id, "system:command", "user.create")
         elif given.action == "reset-password":
             result["one_time_password"] = await services.identity.reset_password(given.name)
         else:
             await services.identity.set_disabled(given.name, given.action == "disable")
+        institution_id = await services.identity.institution_of(given.name)
+        await services.audit.record(
+            institution_id, "system:command", f"user.{given.action}", details={"username": given.name.lower()}
+        )
         print_result(result, as_json=given.json)
         return 0
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from app.errors import BadRequestError
 from app.http import PUBLIC, JSONResponse, RouteSpec, client_address, read_json
+from app.identity.errors import DoorError
 from app.identity.models import SELF, Principal
 from app.identity.service import STAFF_COOKIE
 from app.services import Services
@@ -32,11 +33,18 @@ async def login(request: Request, services: Services, principal: Principal) -> R
     """POST {username, password}: sets the session cookie."""
     body = await read_json(request)
     services.login_limit.check(client_address(request))
-    token, user = await services.identity.login(_text(body, "username"), _text(body, "password"))
+    try:
+        token, user = await services.identity.login(_text(body, "username"), _text(body, "password"))
+    except DoorError as error:
+        if error.institution_id is not None:
+            await services.audit.record(
+                error.institution_id, f"user:{error.user_key}", "login", outcome=error.code.rpartition(".")[2]
+            )
+        raise
     await services.audit.record(user.institution_id, user.subject, "login")
     response = JSONResponse(_me(user))
     response.set_cookie(
-        STAFF_COOKIE,
+        services.identity.cookie(STAFF_COOKIE),
         token,
         max_age=services.settings.session_hours * 3600,
         httponly=True,
@@ -52,7 +60,8 @@ async def logout(request: Request, services: Services, principal: Principal) -> 
     await services.identity.logout(principal)
     await services.audit.record(principal.institution_id, principal.subject, "logout")
     response = JSONResponse({})
-    response.delete_cookie(STAFF_COOKIE, path="/")
+    response.delete_cookie(services.identity.cookie(STAFF_COOKIE), path="/", secure=services.secure, httponly=True)
+    await services.bus.publish(f"session:{principal.session_sha256.hex()}:ended")
     return response
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,9 +16,10 @@ from starlette.requests import HTTPConnection
 
 from app.identity.errors import (
     LockedError,
-    PasswordChangeNeededError,
+    TokenTermError,
     UnknownRoleError,
     UserExistsError,
+    UserNameError,
     UserNotFoundError,
     WeakPasswordError,
     WrongCredentialsError,
@@ -30,6 +32,8 @@ STAFF_COOKIE = "cloudfilm_session"
 SHARE_COOKIE = "cloudfilm_share"
 _FREE_FAILURES = 5
 _SHORTEST_PASSWORD = 10
+_LONGEST_TOKEN_HOURS = 24 * 366 * 5
+_USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 def token_hash(token: str) -> bytes:
@@ -45,12 +49,19 @@ def lock_time_s(failures: int) -> float:
 class Identity:
     """Who is who; everything that concerns one institution runs in its name."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, *, secure: bool = False) -> None:
         self._database = database
         self._settings = settings
+        self._prefix = "__Host-" if secure else ""
+        # One argon2 needs 64 MiB and a core for 50 ms: a flood of logins waits here, not in everybody's thread pool.
+        self._hashing = asyncio.Semaphore(2)
         self._hasher = PasswordHasher()
         # Verified when no such user exists, so that both answers take the same time.
         self._decoy = self._hasher.hash(secrets.token_hex(8))
+
+    def cookie(self, name: str) -> str:
+        """The cookie's name: over TLS bound to this host, path / and TLS (RFC 6265bis, 4.1.3.2)."""
+        return self._prefix + name
 
     # Who asks ---------------------------------------------------------------------------------------------------
 
@@ -60,16 +71,16 @@ class Identity:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() == "bearer" and token:
             return await self._by_api_token(token.strip())
-        if session := connection.cookies.get(STAFF_COOKIE):
+        if session := connection.cookies.get(self.cookie(STAFF_COOKIE)):
             principal = await self._by_session(session)
             if principal.kind != "anonymous":
                 return principal
-        if share := connection.cookies.get(SHARE_COOKIE):
+        if share := connection.cookies.get(self.cookie(SHARE_COOKIE)):
             return await self.by_share_session(share)
         return ANONYMOUS
 
     async def _by_api_token(self, token: str) -> Principal:
-        row = await self._database.fetchrow(None, "select * from identity.find_api_token($1)", token_hash(token))
+        row = await self._database.call("select * from identity.find_api_token($1)", token_hash(token))
         if row is None:
             return ANONYMOUS
         return Principal(
@@ -78,7 +89,7 @@ class Identity:
 
     async def _by_session(self, token: str) -> Principal:
         hashed = token_hash(token)
-        row = await self._database.fetchrow(None, "select * from identity.find_session($1)", hashed)
+        row = await self._database.call("select * from identity.find_session($1)", hashed)
         if row is None:
             return ANONYMOUS
         principal = Principal(
@@ -99,7 +110,7 @@ class Identity:
     async def by_share_session(self, token: str) -> Principal:
         """The principal of a phone that gave the right code, as long as the share lives."""
         hashed = token_hash(token)
-        row = await self._database.fetchrow(None, "select * from delivery.find_share_session($1)", hashed)
+        row = await self._database.call("select * from delivery.find_share_session($1)", hashed)
         if row is None:
             return ANONYMOUS
         return Principal(
@@ -116,23 +127,19 @@ class Identity:
     # Login ------------------------------------------------------------------------------------------------------
 
     async def login(self, username: str, password: str) -> tuple[str, Principal]:
-        """A session token and whose it is. Raises WrongCredentialsError, LockedError."""
-        found = await self._database.fetchrow(None, "select * from identity.find_user($1)", username)
+        """A session token and whose it is. Raises WrongCredentialsError, LockedError.
+
+        The attempt is counted before the password is looked at, so that many at once get no more guesses than one
+        after the other; the right password sets the count back.
+        """
+        found = await self._database.call("select * from identity.find_user($1)", username)
         if found is None:
             await self._verify(self._decoy, password)
             raise WrongCredentialsError
         institution_id, user_key = int(found["institution_id"]), int(found["user_key"])
-        row = await self._database.fetchrow(
-            institution_id,
-            "select password_hash, disabled, failed_logins, locked_until from identity.user_account where user_key = $1",
-            user_key,
-        )
-        assert row is not None  # noqa: S101  # found a moment ago
-        if row["locked_until"] is not None and row["locked_until"] > datetime.now(UTC):
-            raise LockedError(retry_after_s=(row["locked_until"] - datetime.now(UTC)).total_seconds())
-        if not await self._verify(row["password_hash"], password) or row["disabled"]:
-            await self._count_failure(institution_id, user_key, int(row["failed_logins"]) + 1)
-            raise WrongCredentialsError
+        hashed, disabled = await self._count_attempt(institution_id, user_key)
+        if not await self._verify(hashed, password) or disabled:
+            raise WrongCredentialsError().of(institution_id, user_key)
         token = secrets.token_urlsafe(32)
         async with self._database.transaction(institution_id) as connection:
             await connection.execute(
@@ -146,17 +153,33 @@ class Identity:
                 user_key,
                 datetime.now(UTC) + timedelta(hours=self._settings.session_hours),
             )
-        return token, await self._by_session(token)
+        principal = await self._by_session(token)
+        if principal.kind == "anonymous":  # the institution is suspended
+            raise WrongCredentialsError().of(institution_id, user_key)
+        return token, principal
 
-    async def _count_failure(self, institution_id: int, user_key: int, failures: int) -> None:
-        locked = timedelta(seconds=lock_time_s(failures))
-        await self._database.execute(
-            institution_id,
-            "update identity.user_account set failed_logins = failed_logins + 1, "
-            "locked_until = case when $2 > interval '0' then now() + $2 end where user_key = $1",
-            user_key,
-            locked,
-        )
+    async def _count_attempt(self, institution_id: int, user_key: int) -> tuple[str, bool]:
+        """(password hash, disabled). Raises LockedError without counting."""
+        async with self._database.transaction(institution_id) as connection:
+            row = await connection.fetchrow(
+                "select password_hash, disabled, failed_logins, "
+                "extract(epoch from locked_until - clock_timestamp())::float8 as wait_s "
+                "from identity.user_account where user_key = $1 for update",
+                user_key,
+            )
+            if row is None:
+                raise WrongCredentialsError
+            if row["wait_s"] is not None and row["wait_s"] > 0:
+                raise LockedError(retry_after_s=round(row["wait_s"], 1)).of(institution_id, user_key)
+            wait_s = lock_time_s(int(row["failed_logins"]) + 1)
+            await connection.execute(
+                "update identity.user_account set failed_logins = failed_logins + 1, "
+                "locked_until = case when $2::float8 > 0 then clock_timestamp() + make_interval(secs => $2) end "
+                "where user_key = $1",
+                user_key,
+                wait_s,
+            )
+        return str(row["password_hash"]), bool(row["disabled"])
 
     async def _verify(self, hashed: str, password: str) -> bool:
         def work() -> bool:
@@ -165,7 +188,12 @@ class Identity:
             except VerifyMismatchError:
                 return False
 
-        return await asyncio.to_thread(work)
+        async with self._hashing:
+            return await asyncio.to_thread(work)
+
+    async def _hash(self, password: str) -> str:
+        async with self._hashing:
+            return await asyncio.to_thread(self._hasher.hash, password)
 
     async def logout(self, principal: Principal) -> None:
         """End this session."""
@@ -182,7 +210,7 @@ class Identity:
         )
         if hashed is None or not await self._verify(hashed, old):
             raise WrongCredentialsError
-        if len(new) < _SHORTEST_PASSWORD or new == old:
+        if not _SHORTEST_PASSWORD <= len(new) <= 1024 or new == old:
             raise WeakPasswordError
         await self._set_password(principal.institution_id, int(principal.user_key or 0), new, must_change=False)
         await self._database.execute(
@@ -193,7 +221,7 @@ class Identity:
         )
 
     async def _set_password(self, institution_id: int, user_key: int, password: str, *, must_change: bool) -> None:
-        hashed = await asyncio.to_thread(self._hasher.hash, password)
+        hashed = await self._hash(password)
         await self._database.execute(
             institution_id,
             "update identity.user_account set password_hash = $2, must_change_password = $3, failed_logins = 0, "
@@ -206,12 +234,14 @@ class Identity:
     # Users and tokens -------------------------------------------------------------------------------------------
 
     async def create_user(self, institution_id: int, username: str, roles: list[str]) -> str:
-        """Returns the one-time password. Raises UnknownRoleError, UserExistsError."""
+        """Returns the one-time password. Raises UnknownRoleError, UserExistsError, UserNameError."""
+        if not _USER_NAME.fullmatch(username):
+            raise UserNameError
         for role in roles:
             if role not in ROLES:
                 raise UnknownRoleError(role=role, roles=sorted(ROLES))
         password = secrets.token_urlsafe(12)
-        hashed = await asyncio.to_thread(self._hasher.hash, password)
+        hashed = await self._hash(password)
         try:
             await self._database.execute(
                 institution_id,
@@ -241,6 +271,17 @@ class Identity:
             institution_id, "update identity.user_account set disabled = $2 where user_key = $1", user_key, disabled
         )
 
+    async def users(self, institution_id: int) -> list[tuple[str, list[str], bool]]:
+        """(login name, roles, disabled) of an institution's users, by name."""
+        rows = await self._database.fetch(
+            institution_id, "select username, roles, disabled from identity.user_account order by username"
+        )
+        return [(row["username"], list(row["roles"]), row["disabled"]) for row in rows]
+
+    async def institution_of(self, username: str) -> int:
+        """Raises UserNotFoundError."""
+        return (await self._find(username))[0]
+
     async def _find(self, username: str) -> tuple[int, int]:
         row = await self._database.fetchrow(None, "select * from identity.find_user($1)", username)
         if row is None:
@@ -248,9 +289,11 @@ class Identity:
         return int(row["institution_id"]), int(row["user_key"])
 
     async def create_token(self, institution_id: int, role: str, hours: float) -> tuple[str, datetime]:
-        """A Bearer token for programs and when it ends. Raises UnknownRoleError."""
+        """A Bearer token for programs and when it ends. Raises UnknownRoleError, TokenTermError."""
         if role not in ROLES:
             raise UnknownRoleError(role=role, roles=sorted(ROLES))
+        if not 0 < hours <= _LONGEST_TOKEN_HOURS:
+            raise TokenTermError(hours=_LONGEST_TOKEN_HOURS)
         token = secrets.token_urlsafe(32)
         expires = datetime.now(UTC) + timedelta(hours=hours)
         await self._database.execute(
@@ -262,9 +305,3 @@ class Identity:
             expires,
         )
         return token, expires
-
-
-def require_settled(principal: Principal) -> None:
-    """Raise PasswordChangeNeededError while the password is a one-time one."""
-    if principal.must_change_password:
-        raise PasswordChangeNeededError

@@ -53,6 +53,12 @@ def _now() -> float:
     return time.time()
 
 
+def _memory_bytes() -> int:
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
 async def metrics(request: Request, services: Services, principal: Principal) -> Response:
     """Prometheus text; only from this machine."""
     if client_address(request) not in _LOCAL:
@@ -61,6 +67,10 @@ async def metrics(request: Request, services: Services, principal: Principal) ->
         "# TYPE cloudfilm_loop_lag_seconds summary",
         f'cloudfilm_loop_lag_seconds{{quantile="0.5"}} {LAG.quantile(0.5):.6f}',
         f'cloudfilm_loop_lag_seconds{{quantile="0.99"}} {LAG.quantile(0.99):.6f}',
+        "# TYPE cloudfilm_web_resident_bytes gauge",
+        f"cloudfilm_web_resident_bytes {_memory_bytes()}",
+        "# TYPE cloudfilm_disk_free_bytes gauge",
+        f"cloudfilm_disk_free_bytes {shutil.disk_usage(services.settings.home).free}",
     ]
     return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
@@ -95,8 +105,8 @@ async def openapi(request: Request, services: Services, principal: Principal) ->
 
 
 ROUTES = (
-    RouteSpec("/healthz", healthz, PUBLIC, summary="alive"),
-    RouteSpec("/readyz", readyz, PUBLIC, summary="ready to serve"),
-    RouteSpec("/metrics", metrics, PUBLIC, summary="Prometheus metrics, local only"),
-    RouteSpec("/openapi.json", openapi, PUBLIC, summary="this description"),
+    RouteSpec("/healthz", healthz, PUBLIC, summary="alive", anonymous=True),
+    RouteSpec("/readyz", readyz, PUBLIC, summary="ready to serve", anonymous=True),
+    RouteSpec("/metrics", metrics, PUBLIC, summary="Prometheus metrics, local only", anonymous=True),
+    RouteSpec("/openapi.json", openapi, PUBLIC, summary="this description", anonymous=True),
 )
