@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Image: TypeAlias = NDArray[np.float32]
+Image: TypeAlias = NDArray[np.floating[Any]]
 Window: TypeAlias = tuple[slice, slice]
 Layers: TypeAlias = Sequence[tuple[float, float]]
 
@@ -117,7 +117,7 @@ class Tubes:
         self._radii: list[NDArray[np.float64]] = []
         self._frozen: tuple[NDArray[np.float64], ...] | None = None
 
-    def add(self, points: Sequence[Sequence[float]], radii: float | Sequence[float]) -> Tubes:
+    def add(self, points: Sequence[Sequence[float] | NDArray[np.float64]], radii: float | Sequence[float]) -> Tubes:
         """Append a polyline of (x, y, u) points in mm with one radius, or a radius per point. Returns self."""
         line = np.asarray(points, np.float64)
         sizes = np.broadcast_to(np.asarray(radii, np.float64), (len(line),))

@@ -31,7 +31,8 @@ def test_instances_of_a_series_agree_and_are_read_back(make: Callable[[int, int]
         assert len({ds[keyword].value for ds in read}) == 1
     assert all(str(ds.SOPInstanceUID).startswith("2.25.") and len(ds.SOPInstanceUID) <= 64 for ds in read)
     assert all(ds.pixel_array.shape == (48, 48) for ds in read)
-    normal = np.cross(*np.array(read[0].ImageOrientationPatient, float).reshape(2, 3))
+    row, column = np.array(read[0].ImageOrientationPatient, float).reshape(2, 3)
+    normal = np.cross(row, column)
     along = [float(normal @ np.array(ds.ImagePositionPatient, float)) for ds in read]
     assert np.allclose(
         np.abs(np.diff(along)),
