@@ -20,7 +20,7 @@ def make_ct(**changes: Any) -> FileDataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CT_IMAGE
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
+    ds = FileDataset("", {}, file_meta=meta, preamble=bytes(128), is_implicit_VR=False, is_little_endian=True)
     ds.SpecificCharacterSet = "GB18030"
     ds.SOPClassUID = CT_IMAGE
     ds.SOPInstanceUID = generate_uid()
