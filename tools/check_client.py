@@ -15,7 +15,7 @@ def main() -> int:
     install_packages()
     for arguments in (
         ["node_modules/@biomejs/biome/bin/biome", "ci", "."],
-        ["node_modules/typescript/bin/tsc", "--noEmit"],
+        ["node_modules/vue-tsc/bin/vue-tsc.js", "--noEmit"],
         ["node_modules/vitest/vitest.mjs", "run"],
     ):
         status = run_node(arguments)

@@ -1,0 +1,156 @@
+// The stream of docs/stream-protocol.md: one WebSocket that comes back by itself with the same view.
+
+import type { ViewState } from "../viewport/state";
+
+export interface PictureHeader {
+  viewport: string;
+  generation: number;
+  series: number;
+  frame: number;
+  quality: "preview" | "refined";
+  media_type: string;
+  width: number;
+  height: number;
+  window_center: number | null;
+  window_width: number | null;
+  voi: string;
+  backend: string;
+  source_rect: [number, number, number, number];
+  render_ms: number;
+  encode_ms: number;
+}
+
+export interface StreamEvents {
+  picture(header: PictureHeader, bytes: ArrayBuffer): void;
+  manifest(manifest: Record<string, unknown>): void;
+  problem(error: Record<string, unknown>): void;
+  online(connected: boolean): void;
+  ended(code: string): void;
+}
+
+const WINDOW = 512 * 1024;
+const PING_MS = 25_000;
+
+/** Binary message -> header and picture bytes. Throws on a message that is none. */
+export function decodePicture(data: ArrayBuffer): { header: PictureHeader; bytes: ArrayBuffer } {
+  const length = new DataView(data).getUint32(0);
+  if (length + 4 > data.byteLength) throw new Error("stream: header length");
+  const text = new TextDecoder().decode(new Uint8Array(data, 4, length));
+  return { header: JSON.parse(text) as PictureHeader, bytes: data.slice(4 + length) };
+}
+
+/** The message of a view state for a viewport of `width` x `height` device pixels. */
+export function viewMessage(
+  state: ViewState,
+  generation: number,
+  width: number,
+  height: number,
+): Record<string, unknown> {
+  return {
+    t: "view",
+    viewport: "main",
+    generation,
+    series: state.series,
+    frame: state.frame,
+    width,
+    height,
+    voi: state.voi,
+    window_center: state.windowCenter,
+    window_width: state.windowWidth,
+    zoom: state.zoom,
+    center_x: state.centerX,
+    center_y: state.centerY,
+    rotation_degrees: state.rotation,
+    flip_horizontal: state.flipHorizontal,
+    flip_vertical: state.flipVertical,
+    invert: state.invert,
+  };
+}
+
+export class Stream {
+  private socket: WebSocket | null = null;
+  private view: Record<string, unknown> | null = null;
+  private ready = false;
+  private attempts = 0;
+  private timer = 0;
+  private stopped = false;
+
+  constructor(
+    private readonly study: number,
+    private readonly webp: boolean,
+    private readonly events: StreamEvents,
+  ) {
+    this.connect();
+    window.addEventListener("online", () => this.retryNow());
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) this.retryNow();
+    });
+  }
+
+  /** The newest wish; sent now or after the socket is back (rule 16). */
+  want(view: Record<string, unknown>): void {
+    this.view = view;
+    this.send(view);
+  }
+
+  send(message: Record<string, unknown>): void {
+    if (this.ready && this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  private retryNow(): void {
+    if (!this.stopped && (!this.socket || this.socket.readyState > WebSocket.OPEN)) {
+      this.attempts = 0;
+      this.connect();
+    }
+  }
+
+  private connect(): void {
+    window.clearTimeout(this.timer);
+    if (this.socket && this.socket.readyState <= WebSocket.OPEN) return;
+    const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/stream`);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    const ping = window.setInterval(() => this.send({ t: "ping", at: Date.now() }), PING_MS);
+    socket.onopen = () => {
+      socket.send(JSON.stringify({ t: "hello", v: 1, window: WINDOW, webp: this.webp }));
+      socket.send(JSON.stringify({ t: "open", study: this.study }));
+      this.ready = true;
+      if (this.view) socket.send(JSON.stringify(this.view));
+    };
+    socket.onmessage = (event) => this.receive(event.data as string | ArrayBuffer);
+    socket.onclose = (event) => {
+      window.clearInterval(ping);
+      this.ready = false;
+      if (this.socket !== socket) return;
+      if (event.code >= 4400 && event.code < 4408) {
+        this.stopped = true;
+        this.events.ended(event.reason);
+        return;
+      }
+      this.events.online(false);
+      this.attempts += 1;
+      this.timer = window.setTimeout(
+        () => this.connect(),
+        Math.min(5000, 200 * 2 ** Math.min(5, this.attempts)),
+      );
+    };
+  }
+
+  private receive(data: string | ArrayBuffer): void {
+    if (typeof data !== "string") {
+      this.send({ t: "credit", bytes: data.byteLength });
+      const { header, bytes } = decodePicture(data);
+      this.events.picture(header, bytes);
+      return;
+    }
+    const message = JSON.parse(data) as Record<string, unknown>;
+    if (message["t"] === "hello") {
+      this.attempts = 0;
+      this.events.online(true);
+    } else if (message["t"] === "manifest") {
+      this.events.manifest(message["manifest"] as Record<string, unknown>);
+    } else if (message["t"] === "error") {
+      this.events.problem(message);
+    }
+  }
+}

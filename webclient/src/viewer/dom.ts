@@ -1,0 +1,143 @@
+// The viewer's elements, built once around the picture that the server has already painted.
+
+import type { Word } from "../ui/words";
+
+type Child = Node | string;
+
+export function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Record<string, string> = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+const ICONS: Record<string, string> = {
+  close: "M6 6l12 12M18 6L6 18",
+  more: "M5 12h.01M12 12h.01M19 12h.01",
+  page: "M7 4h10v16H7zM4 7v10M20 7v10",
+  window: "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16",
+  zoom: "M10 4a6 6 0 1 0 0 12 6 6 0 0 0 0-12zM15 15l5 5M10 7v6M7 10h6",
+  play: "M8 5l11 7-11 7z",
+  pause: "M8 5v14M16 5v14",
+  rotate: "M19 12a7 7 0 1 1-2-5M19 4v4h-4",
+  flip: "M12 4v16M9 7L4 17h5zM15 7l5 10h-5z",
+  invert: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM12 4v16",
+  info: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM12 11v5M12 8h.01",
+  reset: "M5 12a7 7 0 1 0 2-5M5 4v4h4",
+};
+
+export function icon(name: string): SVGSVGElement {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", ICONS[name] ?? "");
+  svg.append(path);
+  return svg;
+}
+
+export function toolButton(name: string, label: string): HTMLButtonElement {
+  const made = element("button", { type: "button", class: "tool", "data-tool": name });
+  made.append(icon(name), element("span", {}, label));
+  return made;
+}
+
+export interface Elements {
+  root: HTMLElement;
+  bar: HTMLElement;
+  title: HTMLElement;
+  close: HTMLButtonElement;
+  more: HTMLButtonElement;
+  stage: HTMLElement;
+  canvas: HTMLCanvasElement;
+  letters: Record<"left" | "right" | "top" | "bottom", HTMLElement>;
+  corners: Record<"tl" | "tr" | "bl" | "br", HTMLElement>;
+  quality: HTMLElement;
+  scale: HTMLElement;
+  slider: HTMLInputElement;
+  bubble: HTMLElement;
+  message: HTMLElement;
+  strip: HTMLElement;
+  chips: HTMLElement;
+  tools: HTMLElement;
+  note: HTMLElement;
+  sheet: HTMLElement;
+}
+
+export function build(t: (word: Word) => string): Elements {
+  const root = document.getElementById("v") as HTMLElement;
+  const bar = document.getElementById("bar") as HTMLElement;
+  const stage = document.getElementById("stage") as HTMLElement;
+  const foot = document.getElementById("foot") as HTMLElement;
+  const title = element("h1", { id: "title" }, bar.textContent ?? "");
+  const close = element("button", { type: "button", class: "icon", "aria-label": t("close") });
+  close.append(icon("close"));
+  const more = element("button", {
+    type: "button",
+    class: "icon",
+    "aria-label": t("more"),
+    "aria-expanded": "false",
+  });
+  more.append(icon("more"));
+  bar.replaceChildren(close, title, more);
+
+  const canvas = element("canvas", { id: "picture", "aria-hidden": "true" });
+  const mark = (place: string) => element("span", { class: `letter ${place}`, "aria-hidden": "true" });
+  const letters = { left: mark("left"), right: mark("right"), top: mark("top"), bottom: mark("bottom") };
+  const corner = (place: string) => element("div", { class: `corner ${place}` });
+  const corners = { tl: corner("tl"), tr: corner("tr"), bl: corner("bl"), br: corner("br") };
+  const quality = element("span", { class: "quality", role: "status" });
+  const scale = element("span", { class: "scale" });
+  const slider = element("input", {
+    type: "range",
+    min: "0",
+    step: "1",
+    class: "slider",
+    "aria-label": t("slider"),
+  });
+  const bubble = element("output", { class: "bubble" });
+  const message = element("div", { class: "message", role: "alert", hidden: "" });
+  stage.append(
+    canvas,
+    ...Object.values(letters),
+    ...Object.values(corners),
+    quality,
+    scale,
+    slider,
+    bubble,
+    message,
+  );
+
+  const strip = element("nav", { id: "strip", "aria-label": t("series") });
+  const chips = element("div", { id: "chips", hidden: "" });
+  const tools = element("div", { id: "tools", role: "toolbar" });
+  const note = element("p", { id: "note" }, foot.textContent ?? "");
+  foot.replaceChildren(note, chips, strip, tools);
+  const sheet = element("div", { id: "sheet", role: "dialog", "aria-label": t("more"), hidden: "" });
+  root.append(sheet);
+  return {
+    root,
+    bar,
+    title,
+    close,
+    more,
+    stage,
+    canvas,
+    letters,
+    corners,
+    quality,
+    scale,
+    slider,
+    bubble,
+    message,
+    strip,
+    chips,
+    tools,
+    note,
+    sheet,
+  };
+}

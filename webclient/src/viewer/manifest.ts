@@ -1,0 +1,58 @@
+// What the page carries (boot) and what the stream tells of a series (manifest).
+
+export interface SeriesEntry {
+  series: number;
+  version: number;
+  modality: string;
+  number: number | null;
+  frame_count: number;
+  body_part: string;
+  description: string;
+}
+
+export interface Boot {
+  study: number;
+  language: "zh" | "en";
+  label: string;
+  overlay: Record<string, string>;
+  patient_facing: boolean;
+  close_url: string;
+  series: SeriesEntry[];
+  first: {
+    series: number;
+    frame: number;
+    width: number;
+    height: number;
+    window_center: number | null;
+    window_width: number | null;
+  };
+}
+
+export interface FrameInfo {
+  rows: number;
+  columns: number;
+  position: number[] | null;
+  orientation: number[] | null;
+  spacing_mm: [number, number] | null;
+  calibration: string;
+  patient_orientation: string[];
+  thickness_mm: number | null;
+  windows: [number, number][];
+  instance_number: number | null;
+  fault: string | null;
+}
+
+export interface Manifest {
+  series: number;
+  frame_count: number;
+  modality: string;
+  colour: boolean;
+  cine_rate_hz: number | null;
+  acquisition: Record<string, string>;
+  shared: FrameInfo;
+  frames: Partial<FrameInfo>[];
+}
+
+export function frameInfo(manifest: Manifest, frame: number): FrameInfo {
+  return { ...manifest.shared, ...(manifest.frames[frame] ?? {}) };
+}

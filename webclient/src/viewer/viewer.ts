@@ -1,0 +1,639 @@
+// The viewer: holds the view state, asks the stream, paints what comes, keeps the bars true.
+
+import { PictureCache } from "../net/cache";
+import { type PictureHeader, Stream, viewMessage } from "../net/stream";
+import { attachHands } from "../tools/gestures";
+import { translator } from "../ui/words";
+import { edgeLetters, scaleBar } from "../viewport/geometry";
+import {
+  CT_PRESETS,
+  clamp,
+  dragWindow,
+  initialState,
+  panBy,
+  pixelsPerFrame,
+  resetDisplay,
+  type ViewState,
+  zoomAt,
+} from "../viewport/state";
+import { build, type Elements, element, icon, toolButton } from "./dom";
+import { type Boot, frameInfo, type Manifest, type SeriesEntry } from "./manifest";
+
+type Tool = "page" | "window" | "zoom";
+const CACHE_BYTES = 96 * 1024 * 1024;
+const LARGEST_SIDE = 1600;
+const SLOW_MS = 10_000;
+
+interface Painted {
+  readonly image: ImageBitmap;
+  readonly header: PictureHeader;
+  readonly bytes: number;
+  close(): void;
+}
+
+export class Viewer {
+  private readonly t;
+  private readonly ui: Elements;
+  private readonly stream: Stream;
+  private readonly cache = new PictureCache<Painted>(CACHE_BYTES);
+  private readonly manifests = new Map<number, Manifest>();
+  private readonly wanted = new Map<number, string>();
+  private state: ViewState;
+  private painted: Painted | null = null;
+  private generation = 0;
+  private tool: Tool = "page";
+  private travel = 0;
+  private inertia = 0;
+  private playing = 0;
+  private direction = 1;
+  private slowTimer = 0;
+  private online = true;
+
+  constructor(private readonly boot: Boot) {
+    this.t = translator(boot.language);
+    this.ui = build(this.t);
+    this.state = initialState(boot.first.series, boot.first.frame);
+    this.stream = new Stream(boot.study, true, {
+      picture: (header, bytes) => void this.receive(header, bytes),
+      manifest: (manifest) => this.learn(manifest as unknown as Manifest),
+      problem: (error) => this.complain(error),
+      online: (connected) => this.setOnline(connected),
+      ended: (code) => this.end(code),
+    });
+    this.buildStrip();
+    this.buildTools();
+    this.buildSheet();
+    this.listen();
+    this.refreshBars();
+    this.showQuality("preview");
+    this.askManifest();
+    this.ask();
+  }
+
+  // Asking and painting -----------------------------------------------------------------------------------------
+
+  private get series(): SeriesEntry {
+    const found = this.boot.series.find((entry) => entry.series === this.state.series) ?? this.boot.series[0];
+    if (!found) throw new Error("viewer: no series");
+    return found;
+  }
+
+  private get manifest(): Manifest | undefined {
+    return this.manifests.get(this.state.series);
+  }
+
+  private askManifest(): void {
+    if (!this.manifest) this.stream.send({ t: "manifest", series: this.state.series });
+  }
+
+  private size(): { width: number; height: number } {
+    const box = this.ui.stage.getBoundingClientRect();
+    const ratio = window.devicePixelRatio || 1;
+    const native = this.manifest
+      ? Math.max(this.manifest.shared.columns, this.manifest.shared.rows, 512)
+      : 512;
+    const limit = Math.min(LARGEST_SIDE, this.state.zoom > 1 ? LARGEST_SIDE : native);
+    const scale = Math.min(ratio, limit / Math.max(1, Math.min(box.width, box.height)));
+    return {
+      width: Math.max(16, Math.round(box.width * scale)),
+      height: Math.max(16, Math.round(box.height * scale)),
+    };
+  }
+
+  private key(state: ViewState, size: { width: number; height: number }): string {
+    return JSON.stringify([state, size.width, size.height]);
+  }
+
+  private ask(): void {
+    const size = this.size();
+    const key = this.key(this.state, size);
+    const kept = this.cache.get(key);
+    if (kept) this.paint(kept);
+    else if (this.painted) this.showQuality("loading");
+    this.refreshBars();
+    if (kept?.header.quality === "refined") return;
+    this.generation += 1;
+    this.wanted.set(this.generation, key);
+    this.wanted.delete(this.generation - 400);
+    this.stream.want(viewMessage(this.state, this.generation, size.width, size.height));
+    window.clearTimeout(this.slowTimer);
+    this.slowTimer = window.setTimeout(() => this.tell(this.t("slow")), SLOW_MS);
+  }
+
+  private async receive(header: PictureHeader, bytes: ArrayBuffer): Promise<void> {
+    const key = this.wanted.get(header.generation);
+    if (!key) return;
+    const image = await createImageBitmap(new Blob([bytes], { type: header.media_type }));
+    const made: Painted = {
+      image,
+      header,
+      bytes: image.width * image.height * 4,
+      close: () => image.close(),
+    };
+    const before = this.cache.get(key);
+    if (before?.header.quality === "refined" && header.quality === "preview") return;
+    this.cache.put(key, made);
+    const newest = header.generation === this.generation;
+    // An older picture is better than a frozen one while the newest is on its way.
+    if (newest || (this.painted?.header.generation ?? 0) < header.generation) this.paint(made);
+    if (newest) {
+      window.clearTimeout(this.slowTimer);
+      this.tell("");
+      if (header.quality === "preview") this.prefetch();
+    }
+  }
+
+  private paint(made: Painted): void {
+    const canvas = this.ui.canvas;
+    if (canvas.width !== made.image.width || canvas.height !== made.image.height) {
+      canvas.width = made.image.width;
+      canvas.height = made.image.height;
+    }
+    canvas.getContext("2d", { alpha: false })?.drawImage(made.image, 0, 0);
+    if (!this.painted) {
+      canvas.classList.add("live");
+      for (const first of this.ui.stage.querySelectorAll("img")) first.remove();
+    }
+    this.painted = made;
+    this.showQuality(made.header.quality);
+    this.refreshOverlay();
+  }
+
+  private prefetch(): void {
+    const count = this.series.frame_count;
+    if (count < 2) return;
+    const frames: number[] = [];
+    for (let step = 1; step <= 24; step += 1) {
+      const ahead = this.state.frame + step * this.direction;
+      const behind = this.state.frame - step * this.direction;
+      if (ahead >= 0 && ahead < count) frames.push(ahead);
+      if (step <= 8 && behind >= 0 && behind < count) frames.push(behind);
+    }
+    this.stream.send({ t: "prefetch", series: this.state.series, frames });
+  }
+
+  private change(next: ViewState): void {
+    if (next.frame !== this.state.frame) this.direction = next.frame > this.state.frame ? 1 : -1;
+    this.state = next;
+    this.ask();
+  }
+
+  // What the stream says ----------------------------------------------------------------------------------------
+
+  private learn(manifest: Manifest): void {
+    this.manifests.set(manifest.series, manifest);
+    this.refreshBars();
+    this.refreshOverlay();
+    this.ask();
+  }
+
+  private complain(error: Record<string, unknown>): void {
+    if (error["of"] === "prefetch" || error["of"] === "manifest") return;
+    if (error["generation"] !== this.generation) return;
+    window.clearTimeout(this.slowTimer);
+    const message = error["message"] as Record<string, string> | undefined;
+    this.tell(`${message?.[this.boot.language] ?? this.t("failed")}（${String(error["code"])}）`);
+  }
+
+  private setOnline(connected: boolean): void {
+    if (connected && !this.online) this.tell("");
+    if (connected) this.askManifest();
+    if (!connected) this.tell(this.t("offline"));
+    this.online = connected;
+  }
+
+  private end(code: string): void {
+    window.clearTimeout(this.slowTimer);
+    this.stop();
+    this.ui.canvas.classList.remove("live");
+    for (const first of this.ui.stage.querySelectorAll("img")) first.remove();
+    this.ui.root.classList.add("ended");
+    this.tell(
+      this.boot.patient_facing && code !== "identity.session_over" ? this.t("stopped") : this.t("over"),
+    );
+  }
+
+  private tell(text: string): void {
+    this.ui.message.hidden = text === "";
+    this.ui.message.textContent = text;
+  }
+
+  // Bars --------------------------------------------------------------------------------------------------------
+
+  private buildStrip(): void {
+    if (this.boot.series.length < 2) {
+      this.ui.strip.hidden = true;
+      return;
+    }
+    for (const entry of this.boot.series) {
+      const picture = element("img", {
+        src: `/api/series/${entry.series}/thumbnail?v=${entry.version}`,
+        alt: "",
+        loading: "lazy",
+        width: "56",
+        height: "56",
+      });
+      const label = `${entry.modality} ${entry.number ?? ""} ${entry.description || entry.body_part}`.trim();
+      const button = element("button", { type: "button", class: "thumb", "aria-label": label, title: label });
+      button.append(
+        picture,
+        element("span", {}, `${entry.number ?? ""}`),
+        element("span", {}, `${entry.frame_count}`),
+      );
+      button.addEventListener("click", () => this.openSeries(entry));
+      button.dataset["series"] = String(entry.series);
+      this.ui.strip.append(button);
+    }
+  }
+
+  private openSeries(entry: SeriesEntry): void {
+    this.stop();
+    const middle = entry.frame_count >= 3 && ["CT", "MR", "PT", "NM"].includes(entry.modality);
+    this.change(initialState(entry.series, middle ? Math.floor(entry.frame_count / 2) : 0));
+    this.askManifest();
+  }
+
+  private buildTools(): void {
+    const add = (name: string, label: string, act: () => void) => {
+      const button = toolButton(name, label);
+      button.addEventListener("click", act);
+      this.ui.tools.append(button);
+      return button;
+    };
+    for (const name of ["page", "window", "zoom"] as const) add(name, this.t(name), () => this.choose(name));
+    add("play", this.t("play"), () => (this.playing ? this.stop() : this.play()));
+    this.choose("page");
+  }
+
+  private choose(tool: Tool): void {
+    this.tool = tool;
+    for (const button of this.ui.tools.querySelectorAll<HTMLButtonElement>("button")) {
+      if (button.dataset["tool"] !== "play")
+        button.setAttribute("aria-pressed", String(button.dataset["tool"] === tool));
+    }
+    this.refreshChips();
+  }
+
+  private refreshChips(): void {
+    const chips = this.ui.chips;
+    chips.hidden = this.tool !== "window";
+    chips.replaceChildren();
+    const add = (label: string, pressed: boolean, act: () => void) => {
+      const chip = element(
+        "button",
+        { type: "button", class: "chip", "aria-pressed": String(pressed) },
+        label,
+      );
+      chip.addEventListener("click", act);
+      chips.append(chip);
+    };
+    add(this.t("file"), this.state.voi === "file", () => this.setVoi("file"));
+    add(this.t("auto"), this.state.voi === "auto", () => this.setVoi("auto"));
+    if (this.series.modality === "CT") {
+      for (const preset of CT_PRESETS) {
+        const on = this.state.voi === "window" && this.state.windowWidth === preset.width;
+        add(
+          this.boot.language === "en" ? preset.en : preset.zh,
+          on && this.state.windowCenter === preset.center,
+          () => this.setWindow(preset.center, preset.width),
+        );
+      }
+    }
+  }
+
+  private setVoi(voi: "file" | "auto"): void {
+    this.change({ ...this.state, voi, windowCenter: null, windowWidth: null });
+    this.refreshChips();
+  }
+
+  private setWindow(center: number, width: number): void {
+    this.change({ ...this.state, voi: "window", windowCenter: center, windowWidth: width });
+    this.refreshChips();
+  }
+
+  private buildSheet(): void {
+    const add = (name: string, label: string, act: () => void) => {
+      const button = element("button", { type: "button", class: "row" });
+      button.append(icon(name), label);
+      button.addEventListener("click", () => {
+        act();
+        this.toggleSheet(false);
+      });
+      this.ui.sheet.append(button);
+    };
+    add("rotate", this.t("rotate"), () =>
+      this.change({ ...this.state, rotation: ((this.state.rotation + 90) % 360) as ViewState["rotation"] }),
+    );
+    add("flip", this.t("flip"), () =>
+      this.change({ ...this.state, flipHorizontal: !this.state.flipHorizontal }),
+    );
+    add("invert", this.t("invert"), () => this.change({ ...this.state, invert: !this.state.invert }));
+    add("info", this.t("info"), () => this.ui.root.classList.toggle("informed"));
+    add("reset", this.t("reset"), () => this.reset());
+    const language = element("button", { type: "button", class: "row" }, this.t("language"));
+    language.addEventListener("click", () => {
+      // biome-ignore lint/suspicious/noDocumentCookie: cookieStore is not in the browsers this must serve
+      document.cookie = `cloudfilm_lang=${this.boot.language === "zh" ? "en" : "zh"};path=/;max-age=31536000;samesite=lax`;
+      location.replace(location.pathname);
+    });
+    this.ui.sheet.append(language);
+  }
+
+  private reset(): void {
+    this.change(resetDisplay(this.state));
+    this.refreshChips();
+  }
+
+  private toggleSheet(open = this.ui.sheet.hidden): void {
+    this.ui.sheet.hidden = !open;
+    this.ui.more.setAttribute("aria-expanded", String(open));
+    if (open) this.ui.sheet.querySelector("button")?.focus();
+  }
+
+  private refreshBars(): void {
+    const { series, state } = this;
+    const part = series.body_part || series.description;
+    this.ui.title.textContent = `${series.modality} ${part} ${state.frame + 1}/${series.frame_count}`.replace(
+      / +/g,
+      " ",
+    );
+    this.ui.slider.max = String(series.frame_count - 1);
+    this.ui.slider.value = String(state.frame);
+    this.ui.slider.hidden = series.frame_count < 2;
+    this.ui.bubble.textContent = String(state.frame + 1);
+    for (const thumb of this.ui.strip.querySelectorAll<HTMLButtonElement>("button")) {
+      thumb.setAttribute("aria-current", String(thumb.dataset["series"] === String(state.series)));
+    }
+    const play = this.ui.tools.querySelector<HTMLButtonElement>('[data-tool="play"]');
+    if (play) play.hidden = series.frame_count < 2;
+    const page = this.ui.tools.querySelector<HTMLButtonElement>('[data-tool="page"]');
+    if (page) page.hidden = series.frame_count < 2;
+  }
+
+  private showQuality(quality: "preview" | "refined" | "loading"): void {
+    const word =
+      quality === "loading"
+        ? `◌ ${this.t("loading")}`
+        : `◐ ${this.t(quality === "refined" ? "settled" : "preview")}`;
+    this.ui.quality.textContent = word;
+    this.ui.quality.dataset["quality"] = quality;
+  }
+
+  private refreshOverlay(): void {
+    const painted = this.painted?.header;
+    const { ui, state, boot } = this;
+    const center = painted?.window_center ?? boot.first.window_center;
+    const width = painted?.window_width ?? boot.first.window_width;
+    const lines = [`Im ${state.frame + 1}/${this.series.frame_count}`];
+    const info = this.manifest ? frameInfo(this.manifest, state.frame) : null;
+    if (info?.thickness_mm) lines.push(`${Number(info.thickness_mm.toFixed(2))} mm`);
+    ui.corners.bl.textContent = lines.join("\n");
+    const zoom = Math.round(state.zoom * 100);
+    const windowText = width == null || center == null ? "" : `W${Math.round(width)} L${Math.round(center)}`;
+    const flipped = state.flipHorizontal || state.flipVertical ? this.t("flipped") : "";
+    ui.corners.br.textContent = [windowText, zoom === 100 ? "" : `${zoom} %`, flipped]
+      .filter(Boolean)
+      .join("\n");
+    const o = boot.overlay;
+    ui.corners.tl.textContent = [
+      o["name"],
+      [o["sex"], o["birth_date"]].filter(Boolean).join(" "),
+      o["patient_id"],
+    ]
+      .filter(Boolean)
+      .join("\n");
+    ui.corners.tr.textContent = [o["accession_number"], o["study_date"]].filter(Boolean).join("\n");
+    if (info) {
+      const edges = edgeLetters(
+        info.orientation,
+        info.patient_orientation,
+        state.flipHorizontal,
+        state.flipVertical,
+        state.rotation,
+      );
+      for (const side of ["left", "right", "top", "bottom"] as const) {
+        const text = edges?.[side] ?? "";
+        const word = text === "L" ? this.t("left") : text === "R" ? this.t("right") : "";
+        ui.letters[side].textContent =
+          boot.patient_facing && word && boot.language === "zh" ? `${word} ${text}` : text;
+      }
+      this.refreshScale(info.spacing_mm, info.calibration);
+    }
+  }
+
+  private refreshScale(spacing: [number, number] | null, calibration: string): void {
+    const rect = this.painted?.header.source_rect;
+    const box = this.ui.stage.getBoundingClientRect();
+    const canvas = this.ui.canvas;
+    const turned = this.state.rotation % 180 !== 0;
+    const mm = spacing?.[turned ? 0 : 1];
+    if (!rect || !mm || !canvas.width) {
+      this.ui.scale.hidden = true;
+      return;
+    }
+    const cssWidth = canvas.width * Math.min(box.width / canvas.width, box.height / canvas.height);
+    const bar = scaleBar(((turned ? rect[3] : rect[2]) * mm) / cssWidth, box.width);
+    this.ui.scale.hidden = bar === null;
+    if (!bar) return;
+    this.ui.scale.style.width = `${bar.pixels}px`;
+    const text = bar.mm >= 10 ? `${bar.mm / 10} cm` : `${bar.mm} mm`;
+    this.ui.scale.textContent = calibration === "detector" ? `${text}*` : text;
+  }
+
+  // Hands -------------------------------------------------------------------------------------------------------
+
+  private scrollTo(frame: number): void {
+    const next = clamp(frame, 0, this.series.frame_count - 1);
+    if (next !== this.state.frame) this.change({ ...this.state, frame: next });
+  }
+
+  /** The viewport's size as fractions of the shown image at zoom 1. */
+  private shown(): { w: number; h: number } {
+    const box = this.ui.stage.getBoundingClientRect();
+    const info = this.manifest?.shared;
+    const aspect = info?.spacing_mm ? info.spacing_mm[0] / info.spacing_mm[1] : 1;
+    const columns = info?.columns ?? this.boot.first.width;
+    const rows = (info?.rows ?? this.boot.first.height) * aspect;
+    const turned = this.state.rotation % 180 !== 0;
+    const [w, h] = turned ? [box.height, box.width] : [box.width, box.height];
+    const scale = Math.min(w / columns, h / rows);
+    return { w: box.width / (columns * scale), h: box.height / (rows * scale) };
+  }
+
+  private fraction(x: number, y: number): [number, number] {
+    const box = this.ui.stage.getBoundingClientRect();
+    return [(x - box.left) / box.width - 0.5, (y - box.top) / box.height - 0.5];
+  }
+
+  private drag(dx: number, dy: number, x: number, y: number, button: number): void {
+    const box = this.ui.stage.getBoundingClientRect();
+    const tool = button === 1 ? "pan" : button === 2 ? "zoom" : this.tool;
+    if (tool === "window") {
+      const now = this.painted?.header;
+      const center = this.state.windowCenter ?? now?.window_center ?? this.boot.first.window_center ?? 40;
+      const width = this.state.windowWidth ?? now?.window_width ?? this.boot.first.window_width ?? 400;
+      const next = dragWindow(center, width, dx, dy);
+      this.change({ ...this.state, voi: "window", windowCenter: next.center, windowWidth: next.width });
+    } else if (tool === "zoom") {
+      this.change(zoomAt(this.state, Math.exp(-dy / 150), ...this.fraction(x, y), this.shown()));
+    } else if (tool === "pan" || this.series.frame_count === 1) {
+      if (this.state.zoom > 1) this.change(panBy(this.state, dx / box.width, dy / box.height, this.shown()));
+    } else {
+      this.travelBy(dy, box.height);
+    }
+  }
+
+  private travelBy(dy: number, height: number): void {
+    this.travel += dy;
+    const step = pixelsPerFrame(this.series.frame_count, height);
+    const frames = Math.trunc(this.travel / step);
+    if (frames !== 0) {
+      this.travel -= frames * step;
+      this.scrollTo(this.state.frame + frames);
+    }
+  }
+
+  private glide(velocity: number): void {
+    window.cancelAnimationFrame(this.inertia);
+    if (
+      this.tool !== "page" ||
+      Math.abs(velocity) < 0.3 ||
+      matchMedia("(prefers-reduced-motion: reduce)").matches
+    )
+      return;
+    let last = performance.now();
+    let speed = clamp(velocity, -4, 4);
+    const tick = (now: number) => {
+      const dt = now - last;
+      last = now;
+      this.travelBy(speed * dt, this.ui.stage.clientHeight);
+      speed *= Math.exp(-dt / 220);
+      if (Math.abs(speed) > 0.05) this.inertia = window.requestAnimationFrame(tick);
+    };
+    this.inertia = window.requestAnimationFrame(tick);
+  }
+
+  private listen(): void {
+    attachHands(this.ui.stage, {
+      drag: (dx, dy, x, y, button) => {
+        window.cancelAnimationFrame(this.inertia);
+        this.drag(dx, dy, x, y, button);
+      },
+      pinch: (scale, dx, dy, x, y) => {
+        const box = this.ui.stage.getBoundingClientRect();
+        const zoomed = zoomAt(this.state, scale, ...this.fraction(x, y), this.shown());
+        this.change(panBy(zoomed, dx / box.width, dy / box.height, this.shown()));
+      },
+      tap: () => {
+        if (!this.ui.sheet.hidden) this.toggleSheet(false);
+        else this.ui.root.classList.toggle("bare");
+      },
+      doubleTap: (x, y) => {
+        if (this.state.zoom > 1) this.change({ ...this.state, zoom: 1, centerX: 0.5, centerY: 0.5 });
+        else this.change(zoomAt(this.state, 2, ...this.fraction(x, y), this.shown()));
+      },
+      wheel: (deltaY, event) => {
+        const step = Math.sign(deltaY);
+        if (event.ctrlKey) {
+          this.change(
+            zoomAt(
+              this.state,
+              step < 0 ? 1.15 : 1 / 1.15,
+              ...this.fraction(event.clientX, event.clientY),
+              this.shown(),
+            ),
+          );
+        } else {
+          const jump = event.shiftKey ? Math.max(1, Math.round(this.series.frame_count / 20)) : 1;
+          this.scrollTo(this.state.frame + step * jump);
+        }
+      },
+      end: (_vx, vy) => this.glide(vy),
+    });
+    this.ui.slider.addEventListener("input", () => {
+      this.ui.bubble.classList.add("shown");
+      this.scrollTo(Number(this.ui.slider.value));
+    });
+    this.ui.slider.addEventListener("change", () => this.ui.bubble.classList.remove("shown"));
+    this.ui.more.addEventListener("click", () => this.toggleSheet());
+    this.ui.close.addEventListener("click", () => this.leave());
+    window.addEventListener("keydown", (event) => this.keyDown(event));
+    let resized = 0;
+    window.addEventListener("resize", () => {
+      window.clearTimeout(resized);
+      resized = window.setTimeout(() => this.ask(), 120);
+    });
+  }
+
+  private leave(): void {
+    if (this.boot.close_url) location.assign(this.boot.close_url);
+    else if (history.length > 1) history.back();
+    else window.close();
+  }
+
+  private keyDown(event: KeyboardEvent): void {
+    if (event.isComposing || event.metaKey || event.ctrlKey || event.altKey) return;
+    const focused = document.activeElement;
+    if (focused instanceof HTMLInputElement && focused !== this.ui.slider) return;
+    const last = this.series.frame_count - 1;
+    const preset = this.series.modality === "CT" ? CT_PRESETS.find((p) => p.key === event.key) : undefined;
+    const acts: Record<string, () => void> = {
+      ArrowUp: () => this.scrollTo(this.state.frame - 1),
+      ArrowDown: () => this.scrollTo(this.state.frame + 1),
+      Home: () => this.scrollTo(0),
+      End: () => this.scrollTo(last),
+      PageDown: () => this.neighbour(1),
+      PageUp: () => this.neighbour(-1),
+      "0": () => this.setVoi("file"),
+      i: () => this.change({ ...this.state, invert: !this.state.invert }),
+      h: () => this.change({ ...this.state, flipHorizontal: !this.state.flipHorizontal }),
+      v: () => this.change({ ...this.state, flipVertical: !this.state.flipVertical }),
+      r: () =>
+        this.change({ ...this.state, rotation: ((this.state.rotation + 90) % 360) as ViewState["rotation"] }),
+      l: () =>
+        this.change({
+          ...this.state,
+          rotation: ((this.state.rotation + 270) % 360) as ViewState["rotation"],
+        }),
+      z: () => this.choose("zoom"),
+      w: () => this.choose("window"),
+      c: () => (this.playing ? this.stop() : this.play()),
+      " ": () => this.reset(),
+      Escape: () => this.toggleSheet(false),
+    };
+    const act = preset
+      ? () => this.setWindow(preset.center, preset.width)
+      : (acts[event.key] ?? acts[event.key.toLowerCase()]);
+    if (!act) return;
+    event.preventDefault();
+    act();
+  }
+
+  private neighbour(step: number): void {
+    const index = this.boot.series.findIndex((entry) => entry.series === this.state.series) + step;
+    const entry = this.boot.series[index];
+    if (entry) this.openSeries(entry);
+  }
+
+  private play(): void {
+    const count = this.series.frame_count;
+    if (count < 2) return;
+    const rate = clamp(this.manifest?.cine_rate_hz ?? 15, 1, 60);
+    this.playing = window.setInterval(() => this.scrollTo((this.state.frame + 1) % count), 1000 / rate);
+    this.showPlaying();
+  }
+
+  private stop(): void {
+    window.clearInterval(this.playing);
+    this.playing = 0;
+    this.showPlaying();
+  }
+
+  private showPlaying(): void {
+    const button = this.ui.tools.querySelector<HTMLButtonElement>('[data-tool="play"]');
+    if (!button) return;
+    const name = this.playing ? "pause" : "play";
+    button.replaceChildren(icon(name), element("span", {}, this.t(name)));
+    button.setAttribute("aria-pressed", String(this.playing !== 0));
+  }
+}
