@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import asyncpg
 import orjson
+
+from dicomnet.errors import DicomnetError
+
+# Of each connection: a process that hangs inside a transaction would hold back every reader of events.
+_SERVER_SETTINGS = {"application_name": "cloudfilm", "jit": "off", "idle_in_transaction_session_timeout": "120s"}
+
+
+class NotCommittedError(DicomnetError):
+    """A statement had failed inside the block and its error was swallowed: PostgreSQL rolled everything back."""
+
+    code = "database.not_committed"
+    message = {"zh": "数据未能保存", "en": "The changes were not saved"}
+    retryable = True
 
 
 def _encode_json(value: Any) -> str:
@@ -45,14 +59,13 @@ class Database:
             init=_prepare,
             reset=_reset,
             command_timeout=60,
+            server_settings=_SERVER_SETTINGS,
             max_inactive_connection_lifetime=0,
         )
         return cls(pool)
 
     async def close(self) -> None:
         """Close every connection, waiting for running statements at most 5 s."""
-        import asyncio
-
         try:
             await asyncio.wait_for(self._pool.close(), 5)
         except TimeoutError:
@@ -60,7 +73,10 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, institution_id: int | None) -> AsyncIterator[asyncpg.Connection]:
-        """A transaction in the name of an institution; commits at the end, rolls back on an exception."""
+        """A transaction in the name of an institution; commits at the end, rolls back on an exception.
+
+        Raises NotCommittedError when the block hid the failure of one of its statements.
+        """
         async with self._pool.acquire() as pooled:
             connection = cast("asyncpg.Connection", pooled)
             # One round trip: BEGIN and SET LOCAL travel as one simple query. The literal is an int by type.
@@ -74,29 +90,40 @@ class Database:
                 if not connection.is_closed():
                     await connection.execute("rollback")
                 raise
-            await connection.execute("commit")
+            if await connection.execute("commit") != "COMMIT":
+                raise NotCommittedError
+
+    @asynccontextmanager
+    async def _one_statement(self, institution_id: int | None) -> AsyncIterator[asyncpg.Connection]:
+        """One statement is a transaction by itself: without an institution it needs one round trip instead of three."""
+        if institution_id is not None:
+            async with self.transaction(institution_id) as connection:
+                yield connection
+        else:
+            async with self._pool.acquire() as pooled:
+                yield cast("asyncpg.Connection", pooled)
 
     async def fetch(self, institution_id: int | None, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """Rows of one statement in a transaction of its own."""
-        async with self.transaction(institution_id) as connection:
+        async with self._one_statement(institution_id) as connection:
             return await connection.fetch(sql, *arguments)
 
     async def fetchrow(self, institution_id: int | None, sql: str, *arguments: Any) -> asyncpg.Record | None:
         """The first row of one statement, None when there is none."""
-        async with self.transaction(institution_id) as connection:
+        async with self._one_statement(institution_id) as connection:
             return await connection.fetchrow(sql, *arguments)
 
     async def fetchval(self, institution_id: int | None, sql: str, *arguments: Any) -> Any:
         """The first column of the first row."""
-        async with self.transaction(institution_id) as connection:
+        async with self._one_statement(institution_id) as connection:
             return await connection.fetchval(sql, *arguments)
 
     async def execute(self, institution_id: int | None, sql: str, *arguments: Any) -> str:
         """Run one statement; returns PostgreSQL's status text."""
-        async with self.transaction(institution_id) as connection:
+        async with self._one_statement(institution_id) as connection:
             return str(await connection.execute(sql, *arguments))
 
     async def call(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
         """One statement in one round trip, committed when this returns: for functions that set the institution."""
         async with self._pool.acquire() as pooled:
-            return cast("asyncpg.Record | None", await cast("asyncpg.Connection", pooled).fetchrow(sql, *arguments))
+            return await cast("asyncpg.Connection", pooled).fetchrow(sql, *arguments)

@@ -2,6 +2,7 @@
 
 Own, on ``FOR UPDATE SKIP LOCKED``, because a job must be enqueued inside the caller's transaction under row-level
 security, be ordered per key across retries, and be claimed for all institutions through one narrow function.
+pgqueuer (looked at in 2026) retries and holds failed jobs, but serialises per entry point, not per key.
 """
 
 from __future__ import annotations
@@ -64,13 +65,7 @@ class JobQueue:
 
         With ``connection`` the job is part of the caller's transaction.
         """
-        sql = """
-            insert into queue.job (institution_id, queue, payload, ordering_key, single_flight_key, priority,
-                                   max_attempts, correlation_id, run_after)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9)
-            on conflict (institution_id, queue, single_flight_key)
-              where state = 'waiting' and single_flight_key is not null do nothing
-            returning job_id"""
+        sql = "select queue.enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9)"
         arguments = (
             institution_id,
             queue,

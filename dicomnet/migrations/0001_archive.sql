@@ -223,9 +223,11 @@ language sql stable security definer set search_path = archive, pg_temp
 as $$
   select e.event_id, e.transaction_id, e.institution_id, e.kind, e.payload, e.at
   from event e
-  left join event_cursor c on c.consumer = consumer_name
   where e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-    and (e.transaction_id, e.event_id) > (coalesce(c.transaction_id, '0'::xid8), coalesce(c.event_id, 0))
+    -- Scalar sub-queries, not a join: so the index starts at the cursor instead of at the first event ever.
+    and (e.transaction_id, e.event_id) > (
+      coalesce((select c.transaction_id from event_cursor c where c.consumer = consumer_name), '0'::xid8),
+      coalesce((select c.event_id from event_cursor c where c.consumer = consumer_name), 0))
   order by e.transaction_id, e.event_id
   limit max_rows
 $$;

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from dicomnet.database import Database
+from dicomnet.database import Database, NotCommittedError
 from dicomnet.embedded_postgres import EmbeddedPostgres
 from dicomnet.migrate import MigrationError, migrate
 from tests.conftest import MIGRATIONS, Urls
+from tests.support.rows import fill_every_table
 
 TABLES = """
     select c.oid::regclass::text as name, c.relrowsecurity, c.relforcerowsecurity
@@ -32,14 +34,35 @@ async def test_every_table_forces_row_level_security(database: Database, urls: U
         assert row["name"] in protected
 
 
-async def test_with_no_institution_set_every_table_is_empty(database: Database, institution: int, urls: Urls) -> None:
+async def test_with_no_institution_set_every_table_is_empty(
+    database: Database, institution: int, second_institution: int, urls: Urls
+) -> None:
     owner = await asyncpg.connect(urls.owner)
+    await fill_every_table(owner, institution)
     names = [row["name"] for row in await owner.fetch(TABLES)]
-    assert await owner.fetchval("select count(*) from archive.institution") == 1
-    await owner.close()
-    assert await database.fetchval(institution, "select count(*) from archive.institution") == 1
     for name in names:
+        assert await owner.fetchval(f"select count(*) from {name}") > 0, f"{name}: see tests/support/rows.py"
+    await owner.close()
+    for name in names:
+        assert await database.fetchval(institution, f"select count(*) from {name}") > 0, name
         assert await database.fetchval(None, f"select count(*) from {name}") == 0, name
+        seen = await database.fetch(second_institution, f"select institution_id from {name}")
+        assert {row["institution_id"] for row in seen} <= {second_institution}, name
+
+
+async def test_functions_around_the_policies_are_narrow(urls: Urls) -> None:
+    owner = await asyncpg.connect(urls.owner)
+    rows = await owner.fetch(
+        """select p.oid::regprocedure::text as name, p.proconfig, n.nspname as schema,
+             has_function_privilege('public', p.oid, 'execute') as everybody
+           from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+           where p.prosecdef and n.nspname not in ('pg_catalog', 'information_schema')"""
+    )
+    await owner.close()
+    assert len(rows) >= 15
+    for row in rows:
+        assert not row["everybody"], row["name"]
+        assert row["proconfig"] == [f"search_path={row['schema']}, pg_temp"], row["name"]
 
 
 async def test_another_institution_sees_and_writes_nothing(
@@ -76,6 +99,29 @@ async def test_an_exception_rolls_back(database: Database, institution: int) -> 
             await connection.execute("update archive.institution set name = 'x'")
             raise LookupError
     assert await database.fetchval(institution, "select name from archive.institution") == "第一医院"
+
+
+async def test_a_swallowed_failure_is_not_taken_for_a_commit(database: Database, institution: int) -> None:
+    with pytest.raises(NotCommittedError):
+        async with database.transaction(institution) as connection:
+            await connection.execute("update archive.institution set name = 'x'")
+            with pytest.raises(asyncpg.DivisionByZeroError):
+                await connection.execute("select 1 / 0")
+    assert await database.fetchval(institution, "select name from archive.institution") == "第一医院"
+
+
+async def test_the_pool_goes_on_after_its_connections_were_cut(
+    database: Database, institution: int, urls: Urls
+) -> None:
+    owner = await asyncpg.connect(urls.runtime)
+    await owner.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()",
+        urls.name,
+    )
+    with contextlib.suppress(asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
+        await database.fetchval(institution, "select 1")
+    assert await database.fetchval(institution, "select count(*) from archive.institution") == 1
+    await owner.close()
 
 
 async def test_migrations_apply_once_and_a_changed_file_is_refused(urls: Urls, tmp_path: Path) -> None:

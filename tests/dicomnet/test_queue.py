@@ -1,9 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
+
+import asyncpg
+import pytest
 
 from dicomnet.database import Database
-from dicomnet.queue import JobQueue, retry_delay_s
+from dicomnet.queue import Job, JobQueue, retry_delay_s
+from tests.conftest import Urls
+
+
+async def claimed(queue: JobQueue, worker: str = "w", lease_s: float = 30) -> Job:
+    job = await queue.claim(["q"], worker, lease_s)
+    assert job is not None
+    return job
 
 
 async def test_fifo_per_key_across_a_retry(database: Database, institution: int) -> None:
@@ -89,3 +100,90 @@ def test_the_delay_doubles_up_to_a_limit() -> None:
     delays = [retry_delay_s(n, 0.5) for n in range(1, 14)]
     assert delays[:4] == [1.0, 2.0, 4.0, 8.0]
     assert delays[-1] == 900.0
+
+
+async def test_a_job_that_kills_its_worker_each_time_dies_with_the_last_attempt(
+    database: Database, institution: int
+) -> None:
+    queue = JobQueue(database)
+    await queue.enqueue(institution, "q", {"n": 1}, ordering_key="k", max_attempts=2)
+    await queue.enqueue(institution, "q", {"n": 2}, ordering_key="k")
+    for attempt in (1, 2):
+        job = await claimed(queue, lease_s=0)
+        assert (job.payload["n"], job.attempts) == (1, attempt)
+    assert (await claimed(queue)).payload["n"] == 2, "the key goes on behind the dead letter"
+    (dead,) = await queue.dead_letters(institution)
+    assert dead["payload"] == {"n": 1}
+    assert dead["last_error"] == "lease expired"
+
+
+async def test_one_key_stays_in_order_when_its_enqueuers_overlap(database: Database, institution: int) -> None:
+    queue = JobQueue(database)
+    async with database.transaction(institution) as connection:
+        await queue.enqueue(institution, "q", {"n": 1}, ordering_key="k", connection=connection)
+        later = asyncio.create_task(queue.enqueue(institution, "q", {"n": 2}, ordering_key="k"))
+        other = await queue.enqueue(institution, "q", {"n": 3}, ordering_key="other")
+        assert other is not None, "another key does not wait"
+        assert not later.done()
+        assert (await claimed(queue)).payload["n"] == 3
+        assert await queue.claim(["q"], "w", 30) is None
+    await later
+    assert (await claimed(queue)).payload["n"] == 1
+    assert await queue.claim(["q"], "w", 30) is None
+
+
+async def test_priorities_go_first_over_all_queues_and_a_delay_holds(database: Database, institution: int) -> None:
+    queue = JobQueue(database)
+    await queue.enqueue(institution, "a", {"n": 1})
+    await queue.enqueue(institution, "b", {"n": 2}, priority=5, correlation_id="c-2")
+    await queue.enqueue(institution, "a", {"n": 3}, priority=1)
+    await queue.enqueue(institution, "a", {"n": 4}, priority=9, delay_s=3600)
+    await queue.enqueue(institution, "elsewhere", {"n": 5}, priority=9)
+    order: list[int] = []
+    while (job := await queue.claim(["a", "b"], "w", 30)) is not None:
+        order.append(job.payload["n"])
+        assert job.correlation_id == ("c-2" if job.payload["n"] == 2 else "")
+    assert order == [2, 3, 1]
+
+
+async def test_a_failed_job_gives_its_single_flight_key_to_the_one_that_waits(
+    database: Database, institution: int
+) -> None:
+    queue = JobQueue(database)
+    await queue.enqueue(institution, "q", {"n": 1}, single_flight_key="s")
+    first = await claimed(queue)
+    assert await queue.enqueue(institution, "q", {"n": 2}, single_flight_key="s") is not None
+    assert await queue.fail(first, "broken", retry_after_s=0) == "waiting"
+    assert {(await claimed(queue)).payload["n"], (await claimed(queue)).payload["n"]} == {1, 2}
+
+
+async def test_nobody_enqueues_for_or_sees_another_institution(
+    database: Database, institution: int, second_institution: int
+) -> None:
+    queue = JobQueue(database)
+    await queue.enqueue(institution, "q", {}, max_attempts=1)
+    job = await claimed(queue)
+    await queue.fail(job, "why")
+    assert await queue.dead_letters(second_institution) == []
+    assert not await queue.resend(second_institution, job.job_id)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with database.transaction(second_institution) as connection:
+            await queue.enqueue(institution, "q", {}, connection=connection)
+
+
+async def test_claiming_stays_quick_behind_a_long_backlog(database: Database, institution: int, urls: Urls) -> None:
+    owner = await asyncpg.connect(urls.owner)
+    await owner.execute(
+        "insert into queue.job (institution_id, queue, payload, run_after) "
+        f"select {institution}, 'q', '{{}}', now() - interval '1 s' from generate_series(1, 50000)"
+    )
+    await owner.execute("analyze queue.job")
+    await owner.close()
+    queue = JobQueue(database)
+    await claimed(queue)
+    quickest_s = 1.0
+    for _ in range(50):
+        started = time.perf_counter()
+        await claimed(queue)
+        quickest_s = min(quickest_s, time.perf_counter() - started)
+    assert quickest_s < 0.01, "a claim reads the head of the index, not the backlog"
