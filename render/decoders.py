@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -153,7 +157,7 @@ def jpeg(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
     if not jpeg_has_end(data):
         data = _ended(data, precision)
     if markers.get("components", 1) == 1 or spec.samples_per_pixel == 1:
-        values = imagecodecs.jpeg8_decode(data, bitspersample=precision if precision != 8 else None)
+        values = imagecodecs.jpeg8_decode(data)
         return stored_values(np.asarray(values), spec), spec.photometric_interpretation
     if "adobe" in markers:
         space = "YCBCR" if markers["adobe"] == 1 else "RGB"
@@ -167,6 +171,8 @@ def jpeg(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
 
 def _ended(data: bytes, precision: int) -> bytes:
     """The frame with the end marker it lacks, when nothing else is missing. Raises TruncatedFrameError."""
+    if data[:2] != b"\xff\xd8":
+        raise CodecError(what="not a JPEG")
     ended = data + b"\xff\xd9"
     if precision != 8:
         raise TruncatedFrameError(length_bytes=len(data))
@@ -222,10 +228,48 @@ def jpeg_2000(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
     return _from_j2k(np.asarray(imagecodecs.jpeg2k_decode(data)), data, spec)
 
 
+_watching = threading.local()
+
+
+@contextmanager
+def _swallowed_errors() -> Iterator[list[str]]:
+    """Errors that imagecodecs cannot raise (its copy loop returns no status): the picture would lack lines.
+
+    Python tells such errors to ``sys.unraisablehook`` in the thread they happen in.
+    """
+    if sys.unraisablehook is not _note_swallowed:
+        _chained.append(sys.unraisablehook)
+        sys.unraisablehook = _note_swallowed
+    found: list[str] = []
+    _watching.found = found
+    try:
+        yield found
+    finally:
+        _watching.found = None
+
+
+_chained: list[Callable[[Any], object]] = []
+
+
+def _note_swallowed(unraisable: Any) -> None:
+    found: list[str] | None = getattr(_watching, "found", None)
+    if found is not None:
+        found.append(str(unraisable.exc_value))
+    elif _chained and not getattr(_watching, "inside", False):  # a later hook may call this one
+        _watching.inside = True
+        try:
+            _chained[-1](unraisable)
+        finally:
+            _watching.inside = False
+
+
 def htj2k(data: bytes, spec: FrameSpec, reduction: int) -> tuple[Values, str]:
     """High-throughput JPEG 2000 (ITU-T T.814) by OpenJPH, optionally at a reduced resolution."""
     j2k_check_complete(data)
-    values = np.asarray(imagecodecs.htj2k_decode(data, skipres=reduction or None))
+    with _swallowed_errors() as swallowed:
+        values = np.asarray(imagecodecs.htj2k_decode(data, skipres=reduction or None))
+    if swallowed:
+        raise CodecError(what="the codestream breaks off")
     if values.ndim == 3 and values.shape[0] == spec.samples_per_pixel and values.shape[2] != spec.samples_per_pixel:
         values = np.moveaxis(values, 0, -1)
     return _from_j2k(values, data, spec)
@@ -233,7 +277,7 @@ def htj2k(data: bytes, spec: FrameSpec, reduction: int) -> tuple[Values, str]:
 
 def pylibjpeg_2000(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
     """JPEG 2000 by pylibjpeg-openjpeg, which reads some streams that others refuse."""
-    from openjpeg import decode
+    from openjpeg.utils import decode
 
     return _from_j2k(np.asarray(decode(data)), data, spec)
 

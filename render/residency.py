@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+_MANY_ENTRIES = 10_000
 
 
 class Residence(Enum):
@@ -87,6 +88,7 @@ class Residency(Generic[T]):
         """The load succeeded; others are evicted until the budget holds (the new value always stays)."""
         with self._lock:
             entry = self._entries.setdefault(key, _Entry(Residence.DECODING))
+            self._used -= entry.nbytes
             entry.state, entry.value, entry.nbytes = Residence.HOST, value, self._size_of(value)
             self._used += entry.nbytes
             self._entries.move_to_end(key)
@@ -96,7 +98,11 @@ class Residency(Generic[T]):
         """The load failed; asked again within the failure's time it raises the same error."""
         with self._lock:
             entry = self._entries.setdefault(key, _Entry(Residence.DECODING))
+            self._used -= entry.nbytes
+            entry.value, entry.nbytes = None, 0
             entry.state, entry.error, entry.failed_at = Residence.FAILED, error, self._clock()
+            if len(self._entries) > _MANY_ENTRIES:
+                self._forget_failures()
 
     def abandon(self, key: Hashable) -> None:
         """The load was cancelled: the key is absent again."""
@@ -125,6 +131,10 @@ class Residency(Generic[T]):
             del self._entries[key]
             return None
         return entry
+
+    def _forget_failures(self) -> None:
+        for key in [key for key, entry in self._entries.items() if entry.state is Residence.FAILED]:
+            self._live(key)
 
     def _evict(self, newest: Hashable) -> None:
         for only_hidden in (True, False):

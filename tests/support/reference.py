@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom.pixels import pixel_array
 from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
 from skimage.metrics import structural_similarity
 
 from tests.support.render_frames import groups, pixel_element, read_dataset

@@ -1,0 +1,223 @@
+"""Kernels of every backend against a float64 oracle in NumPy; the CUDA build of the same source by NVRTC."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from render.backend import KERNELS, Backend, DisplayTable, NativeBackend, Taps
+from render.cuda import device
+from render.errors import InvalidViewError
+from render.filters import make_taps
+from render.native import build, library
+
+DTYPES = [np.uint8, np.int16, np.uint16, np.float32]
+
+
+def _variants() -> list[str]:
+    return [name for name in library.variants() if (library.LIBRARIES / f"kernels-{name}.so").is_file()]
+
+
+@pytest.fixture(scope="module", params=[*_variants(), "cuda"])
+def backend(request: pytest.FixtureRequest) -> Any:
+    """Every native variant this processor runs, and CUDA where a device answers."""
+    if request.param == "cuda":
+        if not device.available():
+            pytest.skip("no CUDA device")
+        return device.CudaBackend()
+    return NativeBackend(2, library.load(library.LIBRARIES / f"kernels-{request.param}.so"))
+
+
+def dense(taps: Taps, size: int) -> NDArray[np.float64]:
+    """The weights of an axis as a matrix (outputs, size)."""
+    matrix = np.zeros((len(taps.start), size))
+    for output, (start, count) in enumerate(zip(taps.start, taps.count, strict=True)):
+        matrix[output, start : start + count] = taps.weight[:count, output]
+    return matrix
+
+
+def oracle(source: NDArray[Any], tx: Taps, ty: Taps) -> NDArray[np.float64]:
+    """Resampled values in float64."""
+    return dense(ty, source.shape[0]) @ source.astype(np.float64) @ dense(tx, source.shape[1]).T
+
+
+def _image(dtype: Any, rows: int, columns: int) -> NDArray[Any]:
+    rng = np.random.default_rng(rows * columns)
+    low, high = (0, 255) if dtype == np.uint8 else (-1024, 3000) if dtype != np.uint16 else (0, 65535)
+    return rng.integers(low, high, (rows, columns)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("smooth", [True, False])
+@pytest.mark.parametrize(("rows", "columns", "height", "width"), [(64, 48, 64, 48), (61, 90, 23, 31), (17, 9, 70, 33)])
+def test_gray_equals_the_oracle(
+    backend: Backend, dtype: Any, smooth: bool, rows: int, columns: int, height: int, width: int
+) -> None:
+    source = _image(dtype, rows, columns)
+    tx, ty = make_taps(columns, 0.0, columns, width, smooth), make_taps(rows, 0.0, rows, height, smooth)
+    low, high = float(source.min()), float(source.max())
+    table = DisplayTable(np.arange(256, dtype=np.uint8), low, 255.0 / (high - low))
+    place = np.clip((oracle(source, tx, ty) - low) * 255.0 / (high - low) + 0.5, 0, 255.0)
+    ours = backend.gray(source, tx, ty, table).astype(int)
+    # Sums in float32 may fall to the other side of a step: one level, and only next to a step.
+    assert np.abs(ours - np.floor(place)).max() <= 1
+    away = np.abs(place - np.rint(place)) > 1e-2
+    assert np.array_equal(ours[away], np.floor(place[away]))
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_rgb_equals_the_oracle(backend: Backend, smooth: bool) -> None:
+    source = np.random.default_rng(3).integers(0, 256, (40, 52, 3)).astype(np.uint8)
+    tx, ty = make_taps(52, 0.0, 52, 33, smooth), make_taps(40, 0.0, 40, 77, smooth)
+    ours = backend.rgb(source, tx, ty).astype(int)
+    for channel in range(3):
+        exact = np.clip(oracle(source[..., channel], tx, ty), 0, 255)
+        assert np.abs(ours[..., channel] - exact).max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_fast_path_equals_the_definition_bit_by_bit(dtype: Any) -> None:
+    native = NativeBackend(2)
+    source = _image(dtype, 150, 131)
+    tx, ty = make_taps(131, 3.5, 120.0, 57, True), make_taps(150, 0.0, 150.0, 40, True)
+    table = DisplayTable((np.arange(8192) % 251).astype(np.uint8), float(source.min()), 1.0)
+    name = KERNELS[np.dtype(dtype)]
+    fast = native.gray_by(name, source, tx, ty, table)
+    assert np.array_equal(fast, native.gray_by(f"{name}_definition", source, tx, ty, table))
+
+
+def test_not_a_number_becomes_the_first_entry(backend: Backend) -> None:
+    source = np.full((4, 4), np.nan, np.float32)
+    taps = make_taps(4, 0.0, 4.0, 4, True)
+    table = DisplayTable(np.array([7, 200], np.uint8), 0.0, 1.0)
+    assert (backend.gray(source, taps, taps, table) == 7).all()
+
+
+def test_taps_outside_the_image_are_refused(backend: Backend) -> None:
+    source = np.zeros((4, 4), np.uint8)
+    good = make_taps(4, 0.0, 4.0, 4, True)
+    bad = Taps(np.array([2], np.int32), np.array([3], np.int32), np.ones((3, 1), np.float32))
+    table = DisplayTable(np.zeros(1, np.uint8), 0.0)
+    for tx, ty in ((bad, good), (good, bad)):
+        with pytest.raises(InvalidViewError):
+            backend.gray(source, tx, ty, table)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(1, 300),
+    st.floats(-400, 400),
+    st.floats(0.01, 700),
+    st.integers(1, 200),
+    st.booleans(),
+)
+def test_taps_stay_inside_and_weigh_one(source: int, begin: float, extent: float, output: int, smooth: bool) -> None:
+    taps = make_taps(source, begin, extent, output, smooth)
+    taps.check(source)
+    assert np.allclose(taps.weight.sum(axis=0), 1.0, atol=1e-4)
+
+
+def test_a_constant_image_stays_constant_at_any_zoom(backend: Backend) -> None:
+    source = np.full((37, 53), 1234, np.int16)
+    table = DisplayTable(np.arange(256, dtype=np.uint8), 1134.0, 1.0)
+    for extent, output in ((53.0, 7), (11.3, 300), (1.0, 1)):
+        tx, ty = make_taps(53, 0.0, extent, output, True), make_taps(37, 0.0, min(extent, 37.0), output, True)
+        assert (backend.gray(source, tx, ty, table) == 100).all()
+
+
+# CUDA without a device ----------------------------------------------------------------------------------------
+
+
+def _nvrtc() -> ctypes.CDLL:
+    pathfinder = pytest.importorskip("cuda.pathfinder")
+    try:
+        return ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("nvrtc").abs_path)
+    except Exception as error:
+        pytest.skip(f"NVRTC is not installed: {error}")
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+def test_the_cuda_source_compiles(architecture: str) -> None:
+    nvrtc = _nvrtc()
+    program = ctypes.c_void_p()
+    text = device.source().encode()
+    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"resample.cu", 0, None, None) == 0
+    options = (ctypes.c_char_p * 3)(f"--gpu-architecture={architecture}".encode(), b"--std=c++17", b"--fmad=false")
+    status = nvrtc.nvrtcCompileProgram(program, 3, options)
+    size = ctypes.c_size_t()
+    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+    log = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetProgramLog(program, log)
+    assert status == 0, log.value.decode()
+    nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size))
+    code = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetCUBIN(program, code)
+    for name in (*KERNELS.values(), "cf_rgb_u8"):
+        assert name.encode() in code.raw
+    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+
+
+# The native build ---------------------------------------------------------------------------------------------
+
+_HOSTILE = """
+import numpy as np, sys
+from pathlib import Path
+from render.backend import NativeBackend, DisplayTable
+from render.filters import make_taps
+from render.native import library
+native = NativeBackend(2, library.load(Path(sys.argv[1])))
+rng = np.random.default_rng(5)
+for _ in range(300):
+    rows, columns = (int(v) for v in rng.integers(1, 60, 2))
+    tx = make_taps(columns, float(rng.uniform(-90, 90)), float(rng.uniform(0.01, 150)), int(rng.integers(1, 50)), True)
+    ty = make_taps(rows, float(rng.uniform(-90, 90)), float(rng.uniform(0.01, 150)), int(rng.integers(1, 50)), False)
+    table = DisplayTable(np.zeros(int(rng.integers(1, 5)), np.uint8), float(rng.normal() * 1e9), float(rng.uniform(0, 9)))
+    for dtype in (np.uint8, np.int16, np.uint16):
+        native.gray(rng.integers(0, 200, (rows, columns)).astype(dtype), tx, ty, table)
+    wild = rng.choice([np.nan, np.inf, -np.inf, 3e38, -3e38, 0.0], (rows, columns)).astype(np.float32)
+    native.gray(wild, tx, ty, table)
+    native.rgb(rng.integers(0, 255, (rows, columns, 3)).astype(np.uint8), tx, ty)
+print("clean")
+"""
+
+
+def test_hostile_geometry_is_clean_under_address_and_undefined_sanitizers(tmp_path: Path) -> None:
+    command, is_zig = build.compiler()
+    runtime = subprocess.run([*command, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+    if is_zig or not Path(runtime).is_file():
+        pytest.skip("this compiler has no libasan")
+    target = tmp_path / "kernels-asan.so"
+    flags = ["-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    subprocess.run([*command, *flags, str(build.SOURCE), "-o", str(target)], check=True)
+    environment = {**os.environ, "LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", _HOSTILE, str(target)], env=environment, cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "clean"
+
+
+def test_a_library_of_another_version_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "other.cpp"
+    source.write_text('extern "C" int cf_abi_version() { return 99; }')
+    command, _ = build.compiler()
+    subprocess.run([*command, "-shared", "-fPIC", str(source), "-o", str(tmp_path / "other.so")], check=True)
+    with pytest.raises(library.KernelsMissingError):
+        library.load(tmp_path / "other.so")
+
+
+def test_the_build_skips_what_is_up_to_date(tmp_path: Path) -> None:
+    first = build.build(tmp_path)
+    times = [path.stat().st_mtime_ns for path in first]
+    assert [path.stat().st_mtime_ns for path in build.build(tmp_path)] == times
