@@ -18,7 +18,11 @@ $(VENV)/.created:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
+# What the install step builds: a newer source installs again.
+BUILT_FROM := $(shell find webclient render/kernels render/native tools/build_client.py tools/hatch_build.py -type f \
+  -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/lib/*' -not -name '*.pyc' 2>/dev/null)
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt $(BUILT_FROM)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
