@@ -58,6 +58,7 @@ async def login(request: Request, services: Services, principal: Principal) -> R
 async def logout(request: Request, services: Services, principal: Principal) -> Response:
     """POST: ends this session."""
     await services.identity.logout(principal)
+    await services.bus.publish(f"session:{principal.session_sha256.hex()}:ended")
     await services.audit.record(principal.institution_id, principal.subject, "logout")
     response = JSONResponse({})
     response.delete_cookie(services.identity.cookie(STAFF_COOKIE), path="/", secure=services.secure, httponly=True)

@@ -124,6 +124,17 @@ class Identity:
             session_sha256=hashed,
         )
 
+    async def ends_at(self, principal: Principal) -> datetime | None:
+        """When the principal's right ends by itself; None when it has no known end."""
+        sql = {
+            "user": "select expires_at from identity.session where token_sha256 = $1",
+            "share": "select least(p.expires_at, s.expires_at) from delivery.share_session p "
+            "join delivery.share s using (share_key) where p.token_sha256 = $1",
+        }.get(principal.kind)
+        if sql is None:
+            return None
+        return await self._database.fetchval(principal.institution_id, sql, principal.session_sha256)
+
     # Login ------------------------------------------------------------------------------------------------------
 
     async def login(self, username: str, password: str) -> tuple[str, Principal]:

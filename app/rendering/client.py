@@ -15,6 +15,7 @@ from app.rendering.errors import RemoteError, RenderTimeoutError, RenderUnavaila
 from render.request import StackView
 
 _RECONNECT_FOR_S = 8.0
+_MOST_LOST = 2  # a request that met this many deaths of the process may be their cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class RenderClient:
         deadline = time.monotonic() + timeout_s
         give_up = time.monotonic() + min(timeout_s, _RECONNECT_FOR_S)
         pause_s = 0.05
+        lost = 0
         while True:
             number = next(self._numbers)
             future: asyncio.Future[tuple[dict[str, Any], bytes]] = asyncio.get_running_loop().create_future()
@@ -80,7 +82,8 @@ class RenderClient:
             except TimeoutError:
                 raise RenderTimeoutError(op=op) from None
             except OSError:
-                if time.monotonic() + pause_s > give_up:
+                lost += int(future.done())  # sent, then the process went away
+                if lost >= _MOST_LOST or time.monotonic() + pause_s > give_up:
                     raise RenderUnavailableError from None
                 await asyncio.sleep(pause_s)
                 pause_s = min(0.5, pause_s * 2)

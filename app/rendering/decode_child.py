@@ -5,8 +5,10 @@ It may hang or crash; its owner kills it, marks the frame and starts another.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
+import signal
 import struct
 import sys
 from typing import Any, BinaryIO
@@ -33,8 +35,15 @@ def _write(stream: BinaryIO, header: dict[str, Any], body: bytes | memoryview = 
     stream.flush()
 
 
+def _die_with_parent() -> None:
+    """A child that hangs inside a decoder never sees its input end: the kernel ends it with its owner (prctl(2))."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+
+
 def main() -> None:
     """Serve until standard input ends."""
+    _die_with_parent()
     memory_mb, plugins = int(sys.argv[1]), sys.argv[2]
     limit = memory_mb << 20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

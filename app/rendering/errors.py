@@ -23,6 +23,14 @@ class RenderTimeoutError(AppError):
     retryable = True
 
 
+class DecoderUnavailableError(AppError):
+    """No disposable decoder could be started; says nothing about the frame."""
+
+    code = "rendering.decoder_unavailable"
+    message = {"zh": "图像服务正在恢复，请稍候", "en": "The image service is coming back, please wait"}
+    retryable = True
+
+
 class SupersededError(AppError):
     """A newer view of the same viewport made this one needless; never shown to a person."""
 

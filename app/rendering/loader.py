@@ -14,7 +14,7 @@ from app.settings import Settings
 from dicomnet.archive.objects import Objects
 from dicomnet.archive.open_record import frame_spec, read_frame_bytes
 from dicomnet.database import Database
-from render.codec import NATIVE, decode_frame, plugin_syntaxes
+from render.codec import NATIVE, DecodedFrame, FrameSpec, decode_frame, plugin_syntaxes
 from render.errors import CodecError
 from render.frame import Frame
 from render.residency import Residency
@@ -35,37 +35,43 @@ class FrameLoader:
         self.residency: Residency[Frame] = Residency(
             settings.render_memory_mb << 20, lambda frame: frame.nbytes, time.monotonic
         )
-        self._waiting: dict[Key, asyncio.Future[Frame]] = {}
-        self.pool = DecodePool(3, settings.decode_timeout_s, settings.decode_memory_mb, settings.decoder_plugins)
+        self._tasks: dict[Key, asyncio.Task[Frame]] = {}
+        limits = (settings.decode_timeout_s, settings.decode_memory_mb)
+        self._pool = DecodePool(3, *limits, "")
+        self._plugin_pool = DecodePool(2, *limits, settings.decoder_plugins)
 
     async def load(self, series: OpenSeries, place: FramePlace) -> Frame:
-        """The frame, from memory or decoded now. Raises CodecError, FrameFaultError, ObjectError."""
+        """The frame, from memory or decoded now. Raises CodecError, FrameFaultError, ObjectError.
+
+        The decoding belongs to nobody who waits: one of them may leave without harm to the others.
+        """
         key = (series.institution_id, place.record.instance_key, place.frame_index)
         frame = self.residency.get(key)
         if frame is not None:
             return frame
-        running = self._waiting.get(key)
-        if running is not None:
-            return await asyncio.shield(running)
-        future: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-        self._waiting[key] = future
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = asyncio.get_running_loop().create_task(self._fill(key, series, place))
+            task.add_done_callback(lambda done: self._filled(key, done))
+        return await asyncio.shield(task)
+
+    def _filled(self, key: Key, task: asyncio.Task[Frame]) -> None:
+        self._tasks.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # seen: nobody may be waiting any more
+
+    async def _fill(self, key: Key, series: OpenSeries, place: FramePlace) -> Frame:
         self.residency.begin(key)
         try:
             frame = await self._decode(series, place)
-            self.residency.finish(key, frame)
-            future.set_result(frame)
-            return frame
         except asyncio.CancelledError:
             self.residency.abandon(key)
-            future.cancel()
             raise
         except Exception as error:
             self.residency.fail(key, error)
-            future.set_exception(error)
-            future.exception()  # seen: nobody else may be waiting
             raise
-        finally:
-            del self._waiting[key]
+        self.residency.finish(key, frame)
+        return frame
 
     async def _decode(self, series: OpenSeries, place: FramePlace) -> Frame:
         record = place.record
@@ -75,28 +81,50 @@ class FrameLoader:
         loop = asyncio.get_running_loop()
         data = await loop.run_in_executor(self._threads, read_frame_bytes, self._objects, record, place.frame_index)
         spec = frame_spec(record)
-        uid = spec.transfer_syntax_uid
-        trusted = record.frame_trial == "passed" or (uid in NATIVE and uid not in plugin_syntaxes())
-        if trusted:
+        if decoded_here(spec.transfer_syntax_uid, record.frame_trial):
             decoded = await loop.run_in_executor(self._threads, lambda: decode_frame(data, spec))
         else:
-            try:
-                decoded, _, _ = await self.pool.decode(data, spec)
-            except CodecError as error:
-                if error.code in HARMFUL:
-                    await note_fault(
-                        self._database, series.institution_id, record.instance_key, place.frame_index, error.code
-                    )
-                    self._series.forget(series.institution_id, series.series_key)
-                raise
+            decoded = await self._decode_outside(series, place, data, spec)
         return await loop.run_in_executor(self._threads, _prepare, place, decoded)
 
+    async def _decode_outside(
+        self, series: OpenSeries, place: FramePlace, data: bytes, spec: FrameSpec
+    ) -> DecodedFrame:
+        """In a disposable child; a frame that harms it is written down."""
+        pool = self._plugin_pool if spec.transfer_syntax_uid in plugin_syntaxes() else self._pool
+        owner = f"{series.institution_id}/{series.series_key}"
+        try:
+            decoded, _, _ = await pool.decode(data, spec, owner=owner)
+        except CodecError as error:
+            if error.code in HARMFUL:
+                key = place.record.instance_key
+                await note_fault(self._database, series.institution_id, key, place.frame_index, error.code)
+                self._series.forget(series.institution_id, series.series_key)
+            raise
+        return decoded
 
-def _prepare(place: FramePlace, decoded: object) -> Frame:
+    async def close(self) -> None:
+        """Stop decoding and end the children."""
+        running = list(self._tasks.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._pool.close()
+        await self._plugin_pool.close()
+
+
+def decoded_here(transfer_syntax_uid: str, frame_trial: str) -> bool:
+    """Whether a shared process may decode: plain bytes always, ours after a passed trial, plug-ins never.
+
+    A plug-in may pass its trial after 5 s: it would hold a thread that other viewers need.
+    """
+    if transfer_syntax_uid in plugin_syntaxes():
+        return False
+    return transfer_syntax_uid in NATIVE or frame_trial == "passed"
+
+
+def _prepare(place: FramePlace, decoded: DecodedFrame) -> Frame:
     """Build the frame and touch what every picture needs, off the loop."""
-    from render.codec import DecodedFrame
-
-    assert isinstance(decoded, DecodedFrame)  # noqa: S101  # typed for the executor
     frame = build_frame(place, decoded)
     if not frame.is_colour:
         _ = frame.index_range

@@ -110,7 +110,8 @@ class RenderProcess:
 
     async def _op_manifest(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
-        return {"manifest": describe_series(series)}, b""
+        # Thousands of frames take tens of milliseconds: off the loop.
+        return {"manifest": await asyncio.to_thread(describe_series, series)}, b""
 
     async def _op_picture(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
@@ -122,7 +123,8 @@ class RenderProcess:
         viewer, viewport = header.get("viewer", ""), header.get("viewport", "")
         self._scheduler.submit(Ticket(viewer or str(id(job)), viewport or "0", header.get("generation", 0), job))
         self._wanted.set()
-        return await done
+        made, data = await done
+        return {**made, "version": series.version}, data
 
     async def _op_cancel(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         viewer = header["viewer"]
@@ -205,7 +207,7 @@ class RenderProcess:
         for task in (*self._workers, *self._prefetching.values()):
             task.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
-        await self._loader.pool.close()
+        await self._loader.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

@@ -14,6 +14,7 @@ from dicomnet.database import Database
 
 _MOST_SERIES = 2000
 _MOST_FRAMES = 400_000
+_TRIAL_LOOK_S = 3.0  # how often a series with untried frames is read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class OpenSeries:
     version: int
     frames: tuple[FramePlace, ...]
     loaded_at: float
+    untried: bool
 
     def place(self, frame_index: int) -> FramePlace:
         """Raises SeriesNotFoundError for an index outside."""
@@ -47,13 +49,25 @@ class SeriesCache:
         found = self._open.get(key)
         if found is not None and found.version >= at_least:
             self._open.move_to_end(key)
+            if found.untried and time.monotonic() - found.loaded_at > _TRIAL_LOOK_S:
+                self._start(key)  # the trial may have passed meanwhile; nobody waits for that
             return found
+        series = await asyncio.shield(self._start(key))
+        if series.version < at_least:  # that reading had begun before the version we know of
+            series = await asyncio.shield(self._start(key))
+        return series
+
+    def _start(self, key: tuple[int, int]) -> asyncio.Task[OpenSeries]:
         task = self._loading.get(key)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._load(institution_id, series_key))
-            self._loading[key] = task
-            task.add_done_callback(lambda _: self._loading.pop(key, None))
-        return await asyncio.shield(task)
+            task = self._loading[key] = asyncio.get_running_loop().create_task(self._load(*key))
+            task.add_done_callback(lambda done: self._loaded(key, done))
+        return task
+
+    def _loaded(self, key: tuple[int, int], task: asyncio.Task[OpenSeries]) -> None:
+        self._loading.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # seen: nobody may be waiting
 
     async def _load(self, institution_id: int, series_key: int) -> OpenSeries:
         version = await self._database.fetchval(
@@ -62,7 +76,9 @@ class SeriesCache:
         if version is None:
             raise SeriesNotFoundError(series_key=series_key)
         records = await load_series(self._database, institution_id, series_key)
-        series = OpenSeries(institution_id, series_key, int(version), tuple(places(records)), time.monotonic())
+        untried = any(record.frame_trial == "pending" for record in records)
+        frames = tuple(places(records))
+        series = OpenSeries(institution_id, series_key, int(version), frames, time.monotonic(), untried)
         self._open[(institution_id, series_key)] = series
         self._trim()
         return series

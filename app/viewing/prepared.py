@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from app.errors import AppError
 from app.services import Services
 from app.viewing.errors import NoPicturesError
 from app.viewing.studies import PROJECTIONS, first_frame
@@ -23,6 +24,7 @@ STACK_SIDE, PROJECTION_SIDE, BASE_PROJECTION_SIDE = 512, 1080, 420
 MIN_SSIM = 0.96
 STACK_BYTES, PROJECTION_BYTES = 42_000, 100_000
 THUMBNAIL_SIDE = 140
+_MOST_FRAMES_TRIED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,12 @@ async def prepare_pair(services: Services, institution_id: int, series: SeriesRo
     """Make and keep base and refined."""
     projection = series.modality in PROJECTIONS
     side = PROJECTION_SIDE if projection else STACK_SIDE
-    frame = first_frame(series)
     view = StackView(side, side * 3 if projection else side, media_type=WEBP)
     small = StackView(BASE_PROJECTION_SIDE, BASE_PROJECTION_SIDE * 3, media_type=WEBP) if projection else view
     limit = PROJECTION_BYTES if projection else STACK_BYTES
-    base, refined = await asyncio.gather(
-        _render(services, institution_id, series, frame, small, {"max_bytes": BASE_BYTES}),
-        _render(services, institution_id, series, frame, view, {"min_ssim": MIN_SSIM, "max_bytes": limit}),
+    base = await _first_good(services, institution_id, series, small, {"max_bytes": BASE_BYTES})
+    refined = await _render(
+        services, institution_id, series, base.frame_index, view, {"min_ssim": MIN_SSIM, "max_bytes": limit}
     )
     if len(refined.data) <= BASE_BYTES:
         base, better = refined, None
@@ -112,9 +113,29 @@ async def prepare_pair(services: Services, institution_id: int, series: SeriesRo
 async def prepare_thumbnail(services: Services, institution_id: int, series: SeriesRow) -> PreparedPicture:
     """Make and keep the thumbnail."""
     view = StackView(THUMBNAIL_SIDE, THUMBNAIL_SIDE, media_type=JPEG)
-    picture = await _render(services, institution_id, series, first_frame(series), view, {"quality": 72})
+    picture = await _first_good(services, institution_id, series, view, {"quality": 72})
     await _keep(services, institution_id, series, "thumbnail", picture)
     return picture
+
+
+def frames_to_try(first: int, count: int) -> list[int]:
+    """The wished frame, then its neighbours on both sides, nearest first."""
+    around = [first + step * sign for step in range(1, count) for sign in (1, -1)]
+    return [first, *(frame for frame in around if 0 <= frame < count)][:_MOST_FRAMES_TRIED]
+
+
+async def _first_good(
+    services: Services, institution_id: int, series: SeriesRow, view: StackView, coding: dict[str, Any]
+) -> PreparedPicture:
+    """The wished frame, or the nearest one that can be decoded: one bad file does not cost the series its picture."""
+    frames = frames_to_try(first_frame(series), series.frame_count)
+    for frame in frames[:-1]:
+        try:
+            return await _render(services, institution_id, series, frame, view, coding)
+        except AppError as error:
+            if error.retryable:
+                raise
+    return await _render(services, institution_id, series, frames[-1], view, coding)
 
 
 async def _render(
@@ -193,11 +214,12 @@ async def _keep(
             picture.backend,
         )
         stale = await connection.fetch(
-            "delete from viewing.prepared_picture where series_key = $1 and kind = $2 and series_version < $3 "
-            "returning object_key",
+            "delete from viewing.prepared_picture where series_key = $1 and kind = $2 "
+            "and (series_version < $3 or renderer_version <> $4) returning object_key",
             series.series_key,
             kind,
             series.version,
+            RENDERER_VERSION,
         )
     for row in stale:
         await asyncio.to_thread(services.objects.delete, row["object_key"])

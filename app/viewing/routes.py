@@ -13,7 +13,7 @@ from app.identity.models import STUDY_VIEW, Principal
 from app.services import Services
 from app.viewing.prepared import thumbnail
 from app.viewing.stream import stream
-from app.viewing.studies import describe, open_study, series_of
+from app.viewing.studies import describe, manifest_of, open_study, series_of
 from app.viewing.views import parse_view
 
 # Private: a revoked share must not live on in a shared cache; 'no-cache' asks again, which answers 304.
@@ -56,7 +56,7 @@ async def series_manifest(request: Request, services: Services, principal: Princ
         study_key=series.study_key,
         series_key=series.series_key,
     )
-    return JSONResponse(await services.render.manifest(principal.institution_id, series.series_key, series.version))
+    return JSONResponse(await manifest_of(services, principal, series))
 
 
 async def frame_picture(request: Request, services: Services, principal: Principal) -> Response:

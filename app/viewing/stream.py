@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import struct
+from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -21,94 +22,19 @@ from app.logging import correlation_id, get_logger
 from app.rendering.errors import SupersededError
 from app.services import Services
 from app.viewing.errors import StreamError, StreamIdleError, StreamRateError, StudyNotFoundError
-from app.viewing.studies import describe, open_study
+from app.viewing.flow import Credit, Viewport, WantedView
+from app.viewing.studies import describe, manifest_of, open_study
 from app.viewing.views import parse_view
 from dicomnet.archive.query import SeriesRow
 
 VERSION = 1
 LARGEST_MESSAGE = 8192
-STILL_S = 0.15
 IDLE_S = 600.0
 SEND_S = 20.0
 _SMALLEST_WINDOW, _LARGEST_WINDOW, _USUAL_WINDOW = 32 << 10, 4 << 20, 256 << 10
-_MOST_VIEWPORTS = 16
+_MOST_VIEWPORTS, _MOST_STUDIES, _MOST_AT_ONCE = 16, 8, 8
+_LOOK_AGAIN_S = 20.0
 _LENGTH = struct.Struct(">I")
-
-
-@dataclass(frozen=True, slots=True)
-class WantedView:
-    """The newest view of a viewport."""
-
-    viewport: str
-    generation: int
-    series: SeriesRow
-    frame: int
-    fields: dict[str, Any]
-
-
-class Credit:
-    """Picture bytes in flight stay within the window (rule 8); one picture may overshoot it."""
-
-    def __init__(self, window: int) -> None:
-        self.window = window
-        self._in_flight = 0
-        self._free = asyncio.Event()
-        self._free.set()
-
-    async def wait(self) -> None:
-        """Until there is room."""
-        await self._free.wait()
-
-    def spend(self, count: int) -> None:
-        """A picture leaves."""
-        self._in_flight += count
-        if self._in_flight >= self.window:
-            self._free.clear()
-
-    def grant(self, count: int) -> None:
-        """The client has received so much."""
-        self._in_flight = max(0, self._in_flight - max(0, count))
-        if self._in_flight < self.window:
-            self._free.set()
-
-
-class Viewport:
-    """A mailbox of one view and the task that answers it (rules 6 and 7)."""
-
-    def __init__(self, session: Session, name: str) -> None:
-        self._session = session
-        self._name = name
-        self._wanted: WantedView | None = None
-        self._changed = asyncio.Event()
-        self.task = asyncio.get_running_loop().create_task(self._run())
-
-    def want(self, view: WantedView) -> None:
-        """Replace what waits, unless it is newer."""
-        if self._wanted is None or view.generation >= self._wanted.generation:
-            self._wanted = view
-            self._changed.set()
-
-    def forget(self) -> None:
-        """Rule 9."""
-        self._wanted = None
-        self._changed.clear()
-
-    async def _run(self) -> None:
-        while True:
-            await self._changed.wait()
-            await self._session.credit.wait()
-            view = self._wanted
-            self._changed.clear()
-            if view is None:
-                continue
-            if not await self._session.answer(view, "preview"):
-                continue
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), STILL_S)
-                continue
-            await self._session.credit.wait()
-            if not self._changed.is_set() and self._wanted is view:
-                await self._session.answer(view, "refined")
 
 
 class Session:
@@ -125,6 +51,9 @@ class Session:
         self._audited: set[tuple[int, str]] = set()
         self._sending = asyncio.Lock()
         self._rate = RateLimit(burst=600, per_s=200)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._following: set[int] = set()
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.credit = Credit(_USUAL_WINDOW)
 
     # Life -------------------------------------------------------------------------------------------------------
@@ -135,29 +64,61 @@ class Session:
         async with self._services.bus.subscribe(*topics) as ended:
             reading = asyncio.create_task(self._read())
             watching = asyncio.create_task(self._watch(ended))
-            done, _ = await asyncio.wait({reading, watching}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (reading, watching, *(viewport.task for viewport in self._viewports.values())):
+            done, _ = await asyncio.wait({reading, watching, self._failure}, return_when=asyncio.FIRST_COMPLETED)
+            running = (reading, watching, *(viewport.task for viewport in self._viewports.values()), *self._tasks)
+            for task in running:
                 task.cancel()
-            await asyncio.gather(reading, watching, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
         error = next((task.exception() for task in done if not task.cancelled() and task.exception()), None)
+        self._failure.cancel()
+        await self._close(error)
         with suppress(AppError):
             await self._services.render.cancel(self._viewer)
-        await self._close(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """A task of the session broke: the session ends with its error."""
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    async def _spawn(self, handler: Any, fields: dict[str, Any]) -> None:
+        """Run a slow message beside the reading, so that views and pings go on; a few at once."""
+        while len(self._tasks) >= _MOST_AT_ONCE + len(self._following):
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        self._keep(self._guarded(handler, fields))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+
+        def ended(done: asyncio.Task[None]) -> None:
+            self._tasks.discard(done)
+            error = None if done.cancelled() else done.exception()
+            if error is not None:
+                self._fail(error)
+
+        task.add_done_callback(ended)
 
     async def _close(self, error: BaseException | None) -> None:
-        if error is None or isinstance(error, WebSocketDisconnect):
+        if error is None:
+            return
+        if isinstance(error, WebSocketDisconnect):
+            # Lost, or not reading (rule 18): nothing more can be said to it.
+            with suppress(Exception):
+                await asyncio.wait_for(self._socket.close(1011), 1)
             return
         described = describe_any(error, "/api/stream")
         if self._socket.application_state is WebSocketState.CONNECTED:
-            with suppress(RuntimeError, WebSocketDisconnect):
-                await self._socket.close(described.statuses.websocket, described.code)
+            with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
+                await asyncio.wait_for(self._socket.close(described.statuses.websocket, described.code), 2)
 
     async def _watch(self, ended: asyncio.Queue[str]) -> None:
-        """Rule 15: told at once by the bus; looked up again after a gap and every 20 s (expiry)."""
+        """Rule 15: told at once by the bus, looked up when the right ends by itself, after a gap and every 20 s."""
+        ends_at = await self._services.identity.ends_at(self._principal)
         while True:
+            left_s = _LOOK_AGAIN_S if ends_at is None else (ends_at - datetime.now(UTC)).total_seconds() + 0.05
             topic = GAP
             with suppress(TimeoutError):
-                topic = await asyncio.wait_for(ended.get(), 20)
+                topic = await asyncio.wait_for(ended.get(), max(0.05, min(_LOOK_AGAIN_S, left_s)))
             if topic != GAP or not await self._still_permitted():
                 raise ForbiddenError
 
@@ -189,7 +150,7 @@ class Session:
             case "open":
                 await self._guarded(self._open, fields)
             case "manifest":
-                await self._guarded(self._manifest, fields)
+                await self._spawn(self._manifest, fields)
             case "view":
                 await self._guarded(self._view, fields)
             case "credit":
@@ -198,7 +159,7 @@ class Session:
                 if (viewport := self._viewports.get(str(fields.get("viewport")))) is not None:
                     viewport.forget()
             case "prefetch":
-                await self._guarded(self._prefetch, fields)
+                await self._spawn(self._prefetch, fields)
             case "ping":
                 await self._send_text({"t": "pong", "at": fields.get("at")})
             case _:
@@ -228,9 +189,26 @@ class Session:
     async def _open(self, fields: dict[str, Any]) -> None:
         study_key = _whole(fields, "study")
         rows = await open_study(self._services, self._principal, study_key)
+        await self._services.audit.record(
+            self._principal.institution_id,
+            self._principal.subject,
+            "study.open",
+            study_key=study_key,
+            details={"session": self._viewer},
+        )
         self._series.update({row.series_key: row for row in rows})
+        if study_key not in self._following and len(self._following) < _MOST_STUDIES:
+            self._following.add(study_key)
+            self._keep(self._follow(study_key))
         series = [describe(row, hide_identity=self._principal.hide_identity) for row in rows]
         await self._send_text({"t": "opened", "study": study_key, "series": series})
+
+    async def _follow(self, study_key: int) -> None:
+        """Rule 19."""
+        async with self._services.bus.subscribe(f"study:{study_key}:changed") as changed:
+            while True:
+                await changed.get()
+                await self._send_text({"t": "changed", "study": study_key})
 
     def _opened(self, fields: dict[str, Any]) -> SeriesRow:
         series = self._series.get(_whole(fields, "series"))
@@ -240,9 +218,7 @@ class Session:
 
     async def _manifest(self, fields: dict[str, Any]) -> None:
         series = self._opened(fields)
-        manifest = await self._services.render.manifest(
-            self._principal.institution_id, series.series_key, series.version
-        )
+        manifest = await manifest_of(self._services, self._principal, series)
         await self._send_text({"t": "manifest", "manifest": manifest})
 
     async def _view(self, fields: dict[str, Any]) -> None:
@@ -253,7 +229,7 @@ class Session:
         if name not in self._viewports:
             if len(self._viewports) >= _MOST_VIEWPORTS:
                 raise StreamError(what="viewports")
-            self._viewports[name] = Viewport(self, name)
+            self._viewports[name] = Viewport(self.credit, self.answer, self._fail)
         self._viewports[name].want(view)
 
     async def _prefetch(self, fields: dict[str, Any]) -> None:
@@ -352,6 +328,7 @@ class Session:
 
 
 _PICTURE_FIELDS = (
+    "version",
     "quality",
     "width",
     "height",

@@ -56,6 +56,17 @@ def describe(series: SeriesRow, *, hide_identity: bool) -> dict[str, Any]:
     }
 
 
+async def manifest_of(services: Services, principal: Principal, series: SeriesRow) -> dict[str, Any]:
+    """The manifest as this person may see it. Raises rendering errors.
+
+    Acquisition texts hold dates and free text: a share that hides identity gets none of them.
+    """
+    manifest = await services.render.manifest(principal.institution_id, series.series_key, series.version)
+    if principal.hide_identity:
+        manifest = {**manifest, "acquisition": {}}
+    return manifest
+
+
 def key_series(rows: Sequence[SeriesRow]) -> SeriesRow:
     """The series shown first: pictures before presentation objects, the largest stack, the lowest number.
 
