@@ -72,7 +72,7 @@ def main() -> None:
                     "lowest": float(values.min()),
                     "highest": float(values.max()),
                 },
-                memoryview(values).cast("B") if header.get("want_values", True) else b"",
+                values.data.cast("B") if header.get("want_values", True) else b"",
             )
         except RenderError as error:
             _write(out, {"error": error.code, "message": dict(error.message), "data": error.data})

@@ -170,7 +170,8 @@ def _error_of(answer: dict[str, Any]) -> CodecError:
     if answer["error"] == "codec.out_of_memory":
         error: CodecError = DecoderDiedError()
     else:
-        error = CodecError(**answer["data"])
+        error = CodecError()
+        error.data = answer["data"]
     error.code = answer["error"]
     if answer["message"]:
         error.message = answer["message"]

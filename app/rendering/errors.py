@@ -15,6 +15,14 @@ class RenderUnavailableError(AppError):
     retryable = True
 
 
+class RenderFailedError(AppError):
+    """A defect of the render process; logged there with its traceback."""
+
+    code = "rendering.failed"
+    message = {"zh": "图像生成失败，请重试", "en": "The picture could not be made, please try again"}
+    retryable = True
+
+
 class RenderTimeoutError(AppError):
     """No answer in time."""
 

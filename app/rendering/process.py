@@ -15,7 +15,7 @@ from app import locations
 from app.errors import describe_error
 from app.logging import get_logger
 from app.rendering import wire
-from app.rendering.errors import SupersededError
+from app.rendering.errors import RenderFailedError, SupersededError
 from app.rendering.loader import FrameLoader
 from app.rendering.manifest import describe_series
 from app.rendering.series import SeriesCache
@@ -83,14 +83,14 @@ class RenderProcess:
             described = describe_error(error)
             if described is None:
                 get_logger().error("render.failed", kind=type(error).__name__, exc_info=error)
-                answer = {"error": "rendering.failed", "message": {}, "data": {}, "retryable": True}
-            else:
-                answer = {
-                    "error": described.code,
-                    "message": dict(described.message),
-                    "data": dict(described.data),
-                    "retryable": described.retryable,
-                }
+                described = describe_error(RenderFailedError())
+            assert described is not None  # noqa: S101  # ours
+            answer = {
+                "error": described.code,
+                "message": dict(described.message),
+                "data": dict(described.data),
+                "retryable": described.retryable,
+            }
             body = b""
         with suppress(ConnectionError):
             writer.write(wire.pack({"id": header.get("id"), **answer}, body))
