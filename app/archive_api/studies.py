@@ -65,7 +65,8 @@ def search_word(text: str) -> dict[str, str]:
     return {"patient_name": text if "*" in text or "?" in text else f"*{text}*"}
 
 
-def _row(row: StudyRow) -> dict[str, Any]:
+def describe_row(row: StudyRow) -> dict[str, Any]:
+    """A study as the list tells it."""
     names = ("study_key", "patient_name", "patient_id", "patient_sex", "accession_number", "study_description")
     return {
         **{name: getattr(row, name) for name in names},
@@ -94,7 +95,8 @@ async def study_list(request: Request, services: Services, principal: Principal)
         "study_description": _text(request, "study_description"),
     }
     cursor = parse_cursor(request.query_params.get("after", ""))
-    wanted = [StudyFilters(**base, **{**fields, **choice}) for choice in _choices(word)]
+    choices: list[dict[str, Any]] = [{**base, **fields, **choice} for choice in _choices(word)]
+    wanted = [StudyFilters(**choice) for choice in choices]
     rows: dict[int, StudyRow] = {}
     following: StudyCursor | None = None
     for filters in wanted:
@@ -108,7 +110,7 @@ async def study_list(request: Request, services: Services, principal: Principal)
     await services.audit.record(
         principal.institution_id, principal.subject, "study.list", details={"count": len(rows), "searched": bool(word)}
     )
-    return JSONResponse({"studies": [_row(row) for row in rows.values()], "next": format_cursor(following)})
+    return JSONResponse({"studies": [describe_row(row) for row in rows.values()], "next": format_cursor(following)})
 
 
 def _choices(word: str) -> list[dict[str, str]]:

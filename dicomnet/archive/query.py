@@ -199,7 +199,7 @@ async def _fetch_studies(
             f" where {where.sql} order by s.study_at desc, s.study_key desc limit {where.value(limit)}"
         )
         found: list[Any] = await connection.fetch(sql, *where.arguments)
-    return [_study_row(keyring, institution_id, row) for row in found]
+    return [study_row(keyring, institution_id, row) for row in found]
 
 
 async def study_where(connection: Any, keyring: Keyring, institution_id: int, filters: StudyFilters) -> Where:
@@ -258,7 +258,8 @@ def open_name(keyring: Keyring, institution_id: int, sealed: bytes) -> str:
         return ""
 
 
-def _study_row(keyring: Keyring, institution_id: int, row: Any) -> StudyRow:
+def study_row(keyring: Keyring, institution_id: int, row: Any) -> StudyRow:
+    """A row of ``STUDY_COLUMNS`` with its name opened."""
     values: dict[str, Any] = dict(row)
     values["patient_name"] = open_name(keyring, institution_id, values.pop("patient_name_sealed"))
     issuer = str(values["issuer_of_patient_id"])
@@ -297,7 +298,7 @@ async def get_study(
         study_key,
         study_instance_uid,
     )
-    found = await _with_conflicts(database, institution_id, [_study_row(keyring, institution_id, row) for row in rows])
+    found = await _with_conflicts(database, institution_id, [study_row(keyring, institution_id, row) for row in rows])
     return found[0] if found else None
 
 
