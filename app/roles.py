@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -16,6 +17,29 @@ from app.cli import parser
 from app.logging import configure_logging, get_logger
 from app.settings import Settings, split_address
 from app.tls import certificate_files
+
+SUPERVISED = "CLOUDFILM_SUPERVISED"
+_LAST_S = 8.0
+
+
+def _follow_supervisor() -> None:
+    """End when standard input ends: the supervisor holds its other side, so even kill -9 of it leaves no orphans."""
+    if os.environ.pop(SUPERVISED, "") != "1":
+        return
+
+    def wait() -> None:
+        while os.read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(_LAST_S)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, name="follow-supervisor", daemon=True).start()
+
+
+def _begin(role: str, settings: Settings) -> None:
+    configure_logging(role, settings.log_level)
+    _follow_supervisor()
 
 
 def _report_ready(detail: str = "") -> None:
@@ -37,7 +61,7 @@ def web(settings: Settings, argv: list[str]) -> int:
     arguments = parser("web", "the web role")
     arguments.add_argument("--fd", type=int)
     given = arguments.parse_args(argv)
-    configure_logging("web", settings.log_level)
+    _begin("web", settings)
     from app.main import build_app
 
     files = certificate_files(settings)
@@ -69,7 +93,7 @@ def web(settings: Settings, argv: list[str]) -> int:
 def render(settings: Settings, argv: list[str]) -> int:
     """Pictures over a Unix socket."""
     parser("render", "the render role").parse_args(argv)
-    configure_logging("render", settings.log_level)
+    _begin("render", settings)
     from app.rendering.process import run
 
     asyncio.run(run(settings, _report_ready))
@@ -79,7 +103,7 @@ def render(settings: Settings, argv: list[str]) -> int:
 def worker(settings: Settings, argv: list[str]) -> int:
     """Durable jobs at low priority."""
     parser("worker", "the worker role").parse_args(argv)
-    configure_logging("worker", settings.log_level)
+    _begin("worker", settings)
     from app.viewing.worker import run
 
     asyncio.run(run(settings, _report_ready))
@@ -91,7 +115,7 @@ def dicom(settings: Settings, argv: list[str]) -> int:
     arguments = parser("dicom", "the DICOM role")
     arguments.add_argument("--port", type=int)
     given = arguments.parse_args(argv)
-    configure_logging("dicom", settings.log_level)
+    _begin("dicom", settings)
     from dicomnet.dimse.scp import run_scp
 
     host, port = split_address(settings.dicom)

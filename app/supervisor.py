@@ -19,13 +19,17 @@ import orjson
 from app.bootstrap import FirstStart, prepare_database
 from app.cli import parser
 from app.logging import configure_logging, get_logger
+from app.role_logs import RoleLog, last_line
+from app.roles import SUPERVISED
 from app.settings import Settings, split_address
 from app.tls import certificate_files
-from dicomnet.embedded_postgres import EmbeddedPostgres
+from dicomnet.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 
-_STOP_S = 8.0
+_STOP_S = 6.0
 _LONGEST_PAUSE_S = 5.0
-_LOG_LIMIT = 20 << 20
+_READY_S = 60.0
+_HOPELESS = 3
+_DATABASE_LOOK_S = 0.5
 
 
 @dataclass(slots=True)
@@ -37,6 +41,7 @@ class Child:
     pass_fds: tuple[int, ...] = ()
     process: asyncio.subprocess.Process | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    hopeless: asyncio.Event = field(default_factory=asyncio.Event)  # died three times at once
     failures: int = 0
 
 
@@ -54,6 +59,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._lock: int | None = None
+        self._database_start: asyncio.Task[None] | None = None
 
     # Start and stop ---------------------------------------------------------------------------------------------
 
@@ -65,7 +71,9 @@ class Supervisor:
         self._take_lock()
         if not self.settings.database_url:
             self._embedded = EmbeddedPostgres(home)
-            await asyncio.to_thread(self._embedded.start)
+            # Shielded: a thread cannot be cancelled, so ``stop`` waits for it instead of leaving a server behind.
+            self._database_start = asyncio.create_task(asyncio.to_thread(self._embedded.start))
+            await asyncio.shield(self._database_start)
         self.first_start = await prepare_database(self.settings, self._embedded)
         self._bind()
         web_fd = self._sockets[0].fileno()
@@ -82,11 +90,23 @@ class Supervisor:
         if self._embedded is not None:
             self._tasks.append(asyncio.create_task(self._keep_database(self._embedded)))
         for child in self._children:
-            await asyncio.wait_for(child.ready.wait(), 60)
+            await self._until_ready(child)
         self._write_state()
 
+    async def _until_ready(self, child: Child) -> None:
+        """Raises RoleNotReadyError when it dies again and again before it was ready, or takes too long."""
+        waiting = {asyncio.create_task(child.ready.wait()), asyncio.create_task(child.hopeless.wait())}
+        try:
+            await asyncio.wait(waiting, timeout=_READY_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        if not child.ready.is_set():
+            log = self.settings.home / "logs" / f"{child.name}.log"
+            raise RoleNotReadyError(f"{child.name} did not become ready; see {log}\n{last_line(log)}")
+
     async def stop(self) -> None:
-        """SIGTERM to the children, the rest after 8 s; then the database."""
+        """SIGTERM to the children, SIGKILL after 6 s; then the database."""
         self._stopping.set()
         running = [child.process for child in self._children if child.process and child.process.returncode is None]
         for process in running:
@@ -101,6 +121,8 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._database_start is not None:
+            await asyncio.gather(self._database_start, return_exceptions=True)
         if self._embedded is not None:
             await asyncio.to_thread(self._embedded.stop)
         for bound in self._sockets:
@@ -170,7 +192,7 @@ class Supervisor:
     # Children ---------------------------------------------------------------------------------------------------
 
     def _environment(self) -> dict[str, str]:
-        environment = {**os.environ, "CLOUDFILM_HOME": str(self.settings.home), "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, "CLOUDFILM_HOME": str(self.settings.home), SUPERVISED: "1"}
         environment["CLOUDFILM_PUBLIC_URL"] = self.settings.public_url or self.http_url
         # Our own thread pools use the cores; a BLAS that starts one thread per core only gets in their way.
         for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
@@ -186,7 +208,7 @@ class Supervisor:
                 "-m",
                 "app",
                 *child.arguments,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE,  # held open: its end tells the role that this process was killed
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 pass_fds=child.pass_fds,
@@ -194,6 +216,7 @@ class Supervisor:
                 start_new_session=True,
                 limit=1 << 20,
             )
+            self._write_state()
             reading = asyncio.gather(self._read_ready(child), self._read_log(child))
             status = await child.process.wait()
             await reading
@@ -201,6 +224,8 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             child.failures = child.failures + 1 if time.monotonic() - started < 10 else 0
+            if child.failures >= _HOPELESS:
+                child.hopeless.set()
             get_logger().warning("role.died", name=child.name, status=status)
             await asyncio.sleep(min(_LONGEST_PAUSE_S, 0.1 * 2**child.failures))
 
@@ -209,37 +234,47 @@ class Supervisor:
         async for line in child.process.stdout:
             if line.startswith(b"ready"):
                 child.ready.set()
-                if self._tasks:
-                    self._write_state()
 
     async def _read_log(self, child: Child) -> None:
         assert child.process is not None and child.process.stderr is not None  # noqa: S101  # PIPE was asked for
-        path = self.settings.home / "logs" / f"{child.name}.log"
+        log = RoleLog(self.settings.home / "logs" / f"{child.name}.log", mirror=not sys.stderr.isatty())
         while True:
             try:
                 line = await child.process.stderr.readline()
             except ValueError:
                 continue  # a line beyond the limit is dropped
             if not line:
+                log.close()
                 return
-            append_bounded(path, line)
+            log.write(line)
 
     async def _keep_database(self, embedded: EmbeddedPostgres) -> None:
+        pid = await asyncio.to_thread(lambda: embedded.pid)
         while not self._stopping.is_set():
-            await asyncio.sleep(1.0)
-            if not await asyncio.to_thread(embedded.alive):
-                get_logger().warning("role.died", name="postgres")
-                with suppress(Exception):
-                    await asyncio.to_thread(embedded.start)
+            await asyncio.sleep(_DATABASE_LOOK_S)
+            if _lives(pid):
+                continue
+            get_logger().warning("role.died", name="postgres")
+            try:
+                self._database_start = asyncio.create_task(asyncio.to_thread(embedded.start))
+                await asyncio.shield(self._database_start)
+            except EmbeddedPostgresError:
+                get_logger().error("postgres.not_started")
+            pid = await asyncio.to_thread(lambda: embedded.pid)
 
 
-def append_bounded(path: Path, line: bytes) -> None:
-    """Append to a log; at 20 MiB it becomes ``.1`` and starts anew."""
-    with suppress(OSError):
-        if path.exists() and path.stat().st_size > _LOG_LIMIT:
-            path.replace(path.with_suffix(".log.1"))
-        with path.open("ab") as stream:
-            stream.write(line)
+class RoleNotReadyError(Exception):
+    """A role did not come up; the text names it and its log."""
+
+
+def _lives(pid: int | None) -> bool:
+    """Whether the process runs; one that nobody has waited for yet is dead."""
+    import psutil
+
+    try:
+        return pid is not None and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _write_atomically(path: Path, value: dict[str, Any]) -> None:
@@ -308,4 +343,8 @@ def serve_command(settings: Settings, argv: list[str]) -> int:
                 flush=True,
             )
 
-    return asyncio.run(run_supervised(settings, ready))
+    try:
+        return asyncio.run(run_supervised(settings, ready))
+    except (RoleNotReadyError, EmbeddedPostgresError) as error:
+        print(f"cloudfilm: {error}", file=sys.stderr)
+        return 1

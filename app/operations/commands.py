@@ -42,9 +42,7 @@ def import_files(settings: Settings, argv: list[str]) -> int:
         institution_id = await services.institutions.resolve(given.institution)
         tally = _Tally()
         sources = _sources(given.path, services.ingest, settings.max_upload_mb << 20)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(_AT_ONCE):
-                group.create_task(_take_in(sources, services.ingest, institution_id, tally))
+        await asyncio.gather(*(_take_in(sources, services.ingest, institution_id, tally) for _ in range(_AT_ONCE)))
         _progress("")
         outcomes = tally.outcomes
         await services.audit.record(
