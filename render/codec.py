@@ -163,11 +163,11 @@ def _chain(uid: str, reduction: int) -> list[tuple[str, Decoder]]:
         return []
     kind = uid.removeprefix(_JPEG)
     if kind in {"50", "51", "53", "55"}:
-        return [("libjpeg-turbo", decoders.jpeg), ("gdcm", decoders.gdcm)]
+        return [("libjpeg-turbo", decoders.jpeg)]
     if kind in {"57", "70"}:
-        return [("ljpeg", decoders.lossless_jpeg), ("libjpeg-turbo", decoders.jpeg), ("gdcm", decoders.gdcm)]
+        return [("ljpeg", decoders.lossless_jpeg), ("libjpeg-turbo", decoders.jpeg)]
     if kind in {"80", "81"}:
-        return [("charls", decoders.jpeg_ls)]  # GDCM ends the process on a truncated JPEG-LS frame
+        return [("charls", decoders.jpeg_ls)]
     if kind in {"90", "91", "92", "93"}:
         return [("openjpeg", decoders.jpeg_2000), ("pylibjpeg-openjpeg", decoders.pylibjpeg_2000)]
     if kind in {"201", "202", "203"}:

@@ -51,6 +51,27 @@ def jpeg_markers(data: bytes) -> dict[str, int]:
     return found
 
 
+def jpeg_with_plain_scans(data: bytes) -> bytes:
+    """A sequential JPEG whose scan header names another spectral selection than 0-63, put right.
+
+    Some devices write 1-63 or 0-0 there (ITU-T T.81 B.2.3 allows only 0-63 for sequential scans); decoders that check
+    refuse such frames although the scan itself is as it should be.
+    """
+    position = 2
+    sequential = False
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker in (0xC0, 0xC1):
+            sequential = True
+        elif marker == 0xDA:
+            at = position + 2 + length - 3
+            if sequential and at + 3 <= len(data) and data[at : at + 3] != b"\x00\x3f\x00":
+                return data[:at] + b"\x00\x3f\x00" + data[at + 3 :]
+            break
+        position += 1 if marker == 0xFF else 2 + length
+    return data
+
+
 def jpeg_has_end(data: bytes) -> bool:
     """Whether an end-of-image marker stands at the end (padding behind it allowed)."""
     return b"\xff\xd9" in data[-_TAIL_BYTES:]

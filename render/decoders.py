@@ -14,7 +14,13 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from render.codestream import j2k_check_complete, j2k_component_transform, jpeg_has_end, jpeg_markers
+from render.codestream import (
+    j2k_check_complete,
+    j2k_component_transform,
+    jpeg_has_end,
+    jpeg_markers,
+    jpeg_with_plain_scans,
+)
 from render.errors import CodecError, TruncatedFrameError
 
 if TYPE_CHECKING:
@@ -154,6 +160,7 @@ def jpeg(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
     """JPEG processes 1, 2 and 4 (8 and 12 bit), and lossless, by libjpeg-turbo."""
     markers = jpeg_markers(data)
     precision = markers.get("precision", 8)
+    data = jpeg_with_plain_scans(data)
     if not jpeg_has_end(data):
         data = _ended(data, precision)
     if markers.get("components", 1) == 1 or spec.samples_per_pixel == 1:
@@ -280,35 +287,3 @@ def pylibjpeg_2000(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
     from openjpeg.utils import decode
 
     return _from_j2k(np.asarray(decode(data)), data, spec)
-
-
-def gdcm(data: bytes, spec: FrameSpec) -> tuple[Values, str]:
-    """GDCM's own codecs through a data set in memory: retired JPEG processes and faulty headers."""
-    import gdcm as library
-
-    image = library.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((spec.columns, spec.rows, 1))
-    kind = library.PixelFormat(spec.samples_per_pixel, spec.bits_allocated, spec.bits_stored, spec.high_bit)
-    kind.SetPixelRepresentation(spec.pixel_representation)
-    image.SetPixelFormat(kind)
-    photometric = library.PhotometricInterpretation.GetPIType(spec.photometric_interpretation)
-    image.SetPhotometricInterpretation(library.PhotometricInterpretation(photometric))
-    image.SetPlanarConfiguration(spec.planar_configuration)
-    syntax = library.TransferSyntax.GetTSType(spec.transfer_syntax_uid)
-    image.SetTransferSyntax(library.TransferSyntax(syntax))
-    element = library.DataElement(library.Tag(0x7FE0, 0x0010))
-    fragments = library.SequenceOfFragments.New()
-    fragment = library.Fragment()
-    fragment.SetByteStringValue(data)
-    fragments.AddFragment(fragment)
-    element.SetValue(fragments.__ref__())
-    image.SetDataElement(element)
-    raw = image.GetBuffer()
-    if not isinstance(raw, str):
-        raise CodecError(what="gdcm gave no buffer")
-    samples = spec.rows * spec.columns * spec.samples_per_pixel
-    values: Values = np.frombuffer(raw.encode("utf-8", "surrogateescape"), spec.dtype, samples).reshape(spec.shape)
-    name = image.GetPhotometricInterpretation().GetString()
-    converted = not name.startswith("YBR")
-    return _colour(stored_values(values, spec), spec, converted=converted)
