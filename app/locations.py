@@ -10,8 +10,10 @@ import orjson
 
 from app.settings import Settings
 from dicomnet.archive.objects import Objects, open_objects
-from dicomnet.embedded_postgres import OWNER_ROLE, RUNTIME_ROLE, EmbeddedPostgres, create_roles
+from dicomnet.database_roles import OWNER_ROLE, RUNTIME_ROLE, create_roles
+from dicomnet.embedded_postgres import EmbeddedPostgres
 from dicomnet.keyring import Keyring
+from dicomnet.secret_file import read_or_create
 
 
 def migration_folders() -> tuple[Path, Path]:
@@ -31,12 +33,7 @@ def runtime_url(settings: Settings) -> str:
 
 def role_password(settings: Settings, role: str) -> str:
     """The generated password of one of our roles on an external server."""
-    path = settings.home / "secrets" / f"{role}.password"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(0o600)
-        path.write_text(secrets.token_urlsafe(24))
-    return path.read_text().strip()
+    return read_or_create(settings.home / "secrets" / f"{role}.password", lambda: secrets.token_urlsafe(24))
 
 
 def _with_role(url: str, role: str, password: str) -> str:

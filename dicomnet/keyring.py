@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pypinyin import Style, lazy_pinyin
 
 from dicomnet.errors import DicomnetError
+from dicomnet.secret_file import read_or_create
 
 _VERSION = 1
 _NONCE_LENGTH = 12
@@ -50,21 +51,8 @@ class Keyring:
     @classmethod
     def load_or_create(cls, path: Path) -> Keyring:
         """Read the master key (32 bytes, hex), creating it at first start with mode 0600. Raises KeyringError."""
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-                stream.write(os.urandom(32).hex())
-                stream.flush()
-                os.fsync(stream.fileno())
-            try:
-                os.link(temporary, path)  # the first of several starters wins
-            except FileExistsError:
-                pass
-            finally:
-                temporary.unlink()
         try:
-            return cls(bytes.fromhex(path.read_text().strip()))
+            return cls(bytes.fromhex(read_or_create(path, lambda: os.urandom(32).hex())))
         except ValueError:
             raise KeyringError(what="master key file") from None
 

@@ -13,12 +13,20 @@ import pytest
 import pytest_asyncio
 
 from dicomnet.database import Database
-from dicomnet.embedded_postgres import OWNER_ROLE, RUNTIME_ROLE, EmbeddedPostgres
+from dicomnet.database_roles import OWNER_ROLE, RUNTIME_ROLE
+from dicomnet.embedded_postgres import EmbeddedPostgres
 from dicomnet.migrate import migrate
+from tests.support.folders import open_to_all
 
 ROOT = Path(__file__).resolve().parents[1]
 MIGRATIONS = (ROOT / "dicomnet" / "migrations", ROOT / "app" / "migrations")
 _numbers = itertools.count(1)
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """pytest's folder, open to the account that runs PostgreSQL: data of a closed home would go to /var/lib."""
+    return open_to_all(tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +41,7 @@ def test_data() -> Path:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """A server without fsync, shared by all tests of the run."""
-    home = tmp_path_factory.mktemp("postgres")
-    for folder in (home, *home.parents):
-        if folder.name.startswith("pytest"):
-            folder.chmod(0o755)
+    home = open_to_all(tmp_path_factory.mktemp("postgres"))
     server = EmbeddedPostgres(home, durable=False)
     server.start()
     yield server

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from dicomnet.database import Database, NotCommittedError
-from dicomnet.embedded_postgres import EmbeddedPostgres
 from dicomnet.migrate import MigrationError, migrate
 from tests.conftest import MIGRATIONS, Urls
 from tests.support.rows import fill_every_table
@@ -141,23 +138,3 @@ async def test_migrations_apply_once_and_a_changed_file_is_refused(urls: Urls, t
     connection = await asyncpg.connect(urls.owner)
     assert await connection.fetchval("select to_regclass('public.z')") is None
     await connection.close()
-
-
-def test_a_living_server_is_adopted_and_a_killed_one_comes_back(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents):
-        if "pytest" in folder.name:
-            folder.chmod(0o755)
-    first = EmbeddedPostgres(tmp_path / "home", durable=False)
-    first.start()
-    pid = first.pid
-    assert pid is not None
-    second = EmbeddedPostgres(tmp_path / "home", durable=False)
-    try:
-        second.start()
-        assert second.pid == pid
-        os.kill(pid, signal.SIGKILL)
-        second.start()
-        assert second.pid not in {None, pid}
-    finally:
-        second.stop()
-    assert not second.alive()
