@@ -9,8 +9,8 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.pixels import pack_bits
-from pydicom.uid import generate_uid
+from pydicom.pixels.utils import pack_bits
+from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
 
 from dicomnet.archive import open_record as module
 from dicomnet.archive.header import read_header
@@ -143,7 +143,7 @@ def test_one_bit_frames_begin_at_the_lowest_bit(tmp_path: Path) -> None:
 
 def test_frames_of_a_deflated_data_set_come_inflated(tmp_path: Path) -> None:
     ds = make_ct()
-    ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+    ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     objects, record = stored(tmp_path, ds)
     assert record.deflated
     assert read_frame_bytes(objects, record, 0) == ds.PixelData
