@@ -122,6 +122,7 @@ class IndexEntry:
     identity: Identity
     personal: Personal
     record: OpenRecord
+    encoded_record: bytes
     context: dict[str, Any]
 
 
@@ -151,7 +152,7 @@ def read_entry(header: Header, identity: Identity, record: OpenRecord) -> IndexE
     }
     context = {key: value.replace("\0", "") if isinstance(value, str) else value for key, value in context.items()}
     personal = Personal(read_text(ds, 0x00100010)[:512], read_text(ds, 0x00080090)[:512])
-    return IndexEntry(identity, personal, record, context)
+    return IndexEntry(identity, personal, record, encode(record), context)
 
 
 def iso_date(text: str) -> str | None:
@@ -262,7 +263,7 @@ async def write_instance(
         object_key,
         object_size,
         object_sha256,
-        encode(record),
+        entry.encoded_record,
         name_sealed,
         name_index,
         sealer.physician(institution_id, entry.personal.referring_physician),

@@ -101,6 +101,7 @@ class Association(asyncio.BufferedProtocol):
         self._end = 0
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0  # loop time at which the peer has been silent for too long
         self._request: pdu.AssociateRequest | None = None
         self._peer: Peer | None = None
         self._accepted: dict[int, tuple[str, str]] = {}
@@ -366,8 +367,13 @@ class Association(asyncio.BufferedProtocol):
         self._close()
 
     def _restart_timer(self, seconds: float) -> None:
-        self._stop_timer()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._expired)
+        """Move the deadline. The one timer looks at it when it fires, so most moves cost no timer of the loop."""
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.time() + seconds
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._stop_timer()
+        if self._timer is None:
+            self._timer = loop.call_at(self._deadline, self._expired)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -375,6 +381,11 @@ class Association(asyncio.BufferedProtocol):
             self._timer = None
 
     def _expired(self) -> None:
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._deadline:
+            self._timer = loop.call_at(self._deadline, self._expired)
+            return
         if self.busy is not None or self._deciding is not None:
             self._restart_timer(self._settings.network_timeout_s)
             return

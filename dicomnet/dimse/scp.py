@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import threading
 from collections.abc import Callable
@@ -112,6 +113,8 @@ def run_scp(
         try:
             bound = await receiver.serve(host, port, reuse_port=reuse_port)
             log.info("dimse.listening", port=bound)
+            gc.collect()
+            gc.freeze()  # what is loaded by now stays: later collections need not walk it
             ready(bound)
             await stopped.wait()
         finally:
