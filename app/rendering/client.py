@@ -37,9 +37,12 @@ class RenderClient:
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
+        self._closed = False
 
     async def _connect(self) -> asyncio.StreamWriter:
         async with self._connecting:
+            if self._closed:
+                raise RenderUnavailableError
             if self._writer is not None and not self._writer.is_closing():
                 return self._writer
             reader, writer = await asyncio.open_unix_connection(str(self._path), limit=1 << 22)
@@ -153,7 +156,8 @@ class RenderClient:
         return header
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; what waits raises RenderUnavailableError."""
+        self._closed = True
         if self._writer is not None:
             self._writer.close()
         if self._reading is not None:
