@@ -127,9 +127,9 @@ class Frame:
         numbers = values.astype(np.float64)
         finite = np.isfinite(numbers)
         low = float(numbers[finite].min()) if finite.any() else 0.0
-        limits = np.finfo(np.float32)
-        above = np.clip(np.where(finite, numbers, low) - low, 0.0, float(limits.max))
-        return above.astype(np.float32), 1.0, low
+        limit = float(np.finfo(np.float32).max)
+        above = np.nan_to_num(numbers - low, nan=0.0, posinf=limit, neginf=0.0)
+        return np.clip(above, 0.0, limit).astype(np.float32), 1.0, low
 
     @cached_property
     def index_range(self) -> tuple[float, float]:

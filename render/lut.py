@@ -27,6 +27,14 @@ CT_WINDOWS: Mapping[str, tuple[float, float]] = {
     "liver": (150, 90),
     "vessels": (600, 300),
 }
+# Those of the menu, without a key.
+CT_MENU_WINDOWS: Mapping[str, tuple[float, float]] = {
+    "stroke_narrow": (8, 32),
+    "temporal_bone": (2800, 600),
+    "liver_plain": (150, 30),
+    "spine": (250, 50),
+    "pulmonary_arteries": (700, 100),
+}
 
 
 @dataclass(frozen=True, slots=True)

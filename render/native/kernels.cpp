@@ -2,10 +2,11 @@
 // (vectorised over columns), then gathers columns (vectorised over outputs); it adds in the same order as
 // cf_resample_pixel.
 #include "../kernels/resample.h"
+#include "../kernels/similarity.h"
 
 #include <cstdlib>
 
-#define CF_ABI_VERSION 2
+#define CF_ABI_VERSION 3
 
 namespace {
 
@@ -110,6 +111,25 @@ int gray(const T* source, int stride, const CfTaps& tx, const CfTaps& ty, const 
   return 0;
 }
 
+// One row of weighted sums over CF_SSIM_TAPS rows from `y`; `sums` holds five rows of `width` floats.
+void ssim_rows(const cf_u8* a, const cf_u8* b, int width, int y, const float* weight, float* __restrict sums) {
+  float *__restrict sa = sums, *__restrict sb = sa + width, *__restrict saa = sb + width;
+  float *__restrict sbb = saa + width, *__restrict sab = sbb + width;
+  for (int x = 0; x < 5 * width; ++x) sums[x] = 0.0f;
+  for (int j = 0; j < CF_SSIM_TAPS; ++j) {
+    const cf_u8 *ra = a + (long long)(y + j) * width, *rb = b + (long long)(y + j) * width;
+    const float w = weight[j];
+    for (int x = 0; x < width; ++x) {
+      const float va = (float)ra[x], vb = (float)rb[x], wa = w * va, wb = w * vb;
+      sa[x] += wa;
+      sb[x] += wb;
+      saa[x] += wa * va;
+      sbb[x] += wb * vb;
+      sab[x] += wa * vb;
+    }
+  }
+}
+
 }  // namespace
 
 extern "C" {
@@ -153,6 +173,29 @@ int cf_rgb_u8(const cf_u8* source, int stride, const int* x0, const int* nx, con
       cf_u8* to = out + (long long)y * width * 3 + c;
       for (int x = 0; x < width; ++x) to[3LL * x] = cf_clamp_u8(sums.get()[x]);
     }
+  }
+  return 0;
+}
+
+// Sums of similarities over the window rows [y_begin, y_end) go to row_sums[y]; images are (rows, width), contiguous.
+int cf_ssim_rows(const cf_u8* a, const cf_u8* b, int width, const float* weight, double* row_sums, int y_begin,
+                 int y_end) {
+  const int windows = width - CF_SSIM_TAPS + 1;
+  const Row sums(5L * width, 1), means(5L * windows, 1);
+  if (sums.get() == nullptr || means.get() == nullptr) return 1;
+  for (int y = y_begin; y < y_end; ++y) {
+    ssim_rows(a, b, width, y, weight, sums.get());
+    for (int field = 0; field < 5; ++field) {
+      const float* __restrict from = sums.get() + (long long)field * width;
+      float* __restrict to = means.get() + (long long)field * windows;
+      for (int x = 0; x < windows; ++x) to[x] = weight[0] * from[x];
+      for (int i = 1; i < CF_SSIM_TAPS; ++i)
+        for (int x = 0; x < windows; ++x) to[x] += weight[i] * from[x + i];
+    }
+    const float *ma = means.get(), *mb = ma + windows, *maa = mb + windows, *mbb = maa + windows, *mab = mbb + windows;
+    double total = 0.0;
+    for (int x = 0; x < windows; ++x) total += cf_ssim(ma[x], mb[x], maa[x], mbb[x], mab[x]);
+    row_sums[y] = total;
   }
   return 0;
 }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from render.errors import RenderError
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 LIBRARIES = Path(__file__).resolve().parent / "lib"
 
 _POINTER = ctypes.c_void_p
@@ -27,6 +27,7 @@ _SIGNATURES = {
     **dict.fromkeys(GRAY_KERNELS, _GRAY),
     **{f"{name}_definition": _GRAY for name in GRAY_KERNELS},
     "cf_rgb_u8": _RGB,
+    "cf_ssim_rows": [_POINTER, _POINTER, _INT, _POINTER, _POINTER, _INT, _INT],
 }
 
 
