@@ -11,6 +11,7 @@ from starlette.responses import Response
 from app import locations
 from app.delivery import page
 from app.delivery.errors import (
+    BurnedInError,
     CodeLockedError,
     ShareExpiredError,
     ShareNotFoundError,
@@ -37,6 +38,11 @@ def _ended(request: Request, error: ShareNotFoundError | ShareExpiredError | Sha
     return Response(page.message_page(language, error.message[language]), status, _NO_STORE, _HTML)
 
 
+def _refused(request: Request, error: BurnedInError) -> Response:
+    language = preferred_language(request)
+    return Response(page.message_page(language, error.message[language]), 422, _NO_STORE, _HTML)
+
+
 def _form(request: Request, share: Share, message: str = "", status: int = 200) -> Response:
     language = preferred_language(request)
     response = Response(page.code_page(language, share.expires_at, message=message), status, _NO_STORE, _HTML)
@@ -47,11 +53,16 @@ def _form(request: Request, share: Share, message: str = "", status: int = 200) 
 
 async def share_form(request: Request, services: Services, principal: Principal) -> Response:
     """GET: the code form, or the opened page again on a phone that has given the code. Consumes nothing."""
+    shares = Shares(services)
     try:
-        share = await Shares(services).find(str(request.path_params["token"]))
+        share = await shares.find(str(request.path_params["token"]))
     except (ShareNotFoundError, ShareExpiredError, ShareRevokedError) as error:
         return _ended(request, error)
     if principal.kind == "share" and principal.share_key == share.share_key:
+        try:
+            await shares.check_covered(share)
+        except BurnedInError as error:
+            return _refused(request, error)
         return await opened_page(request, services, principal, share.study_key)
     return _form(request, share)
 
@@ -76,6 +87,10 @@ async def share_open(request: Request, services: Services, principal: Principal)
     except (CodeLockedError, TooManyRequestsError) as error:
         minutes = int(error.data["retry_after_s"] // 60) + 1
         return _form(request, share, words["locked"].format(m=minutes), 429)
+    try:
+        await shares.check_covered(share)
+    except BurnedInError as error:
+        return _refused(request, error)
     holder = await services.identity.by_share_session(session)
     response = await opened_page(request, services, holder, share.study_key)
     response.set_cookie(
@@ -129,6 +144,12 @@ async def list_shares(request: Request, services: Services, principal: Principal
     )
 
 
+async def reissue_code(request: Request, services: Services, principal: Principal) -> Response:
+    """POST: a new code, told once; the old one is void."""
+    code = await Shares(services).reissue(principal.institution_id, path_key(request, "share"), principal.subject)
+    return JSONResponse({"code": code})
+
+
 async def revoke_share(request: Request, services: Services, principal: Principal) -> Response:
     """POST: stop sharing."""
     await Shares(services).revoke(principal.institution_id, path_key(request, "share"), principal.subject)
@@ -141,5 +162,6 @@ ROUTES = (
     RouteSpec("/viewer/{study}", viewer_page, STUDY_VIEW, timeout_s=45.0, html=True, summary="viewer page"),
     RouteSpec("/api/studies/{study}/shares", create_share, SHARE_CREATE, ("POST",), 1 << 12, summary="share a study"),
     RouteSpec("/api/studies/{study}/shares", list_shares, SHARE_CREATE, summary="shares of a study"),
+    RouteSpec("/api/shares/{share}/code", reissue_code, SHARE_CREATE, ("POST",), 1 << 10, summary="new share code"),
     RouteSpec("/api/shares/{share}/revoke", revoke_share, SHARE_CREATE, ("POST",), 1 << 10, summary="stop sharing"),
 )

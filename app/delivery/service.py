@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from app.delivery.burned_in import may_show_names
 from app.delivery.errors import (
     BurnedInError,
     CodeLockedError,
@@ -25,9 +26,7 @@ CODE_DIGITS = 6
 FREE_ATTEMPTS = 5
 _FREE_PER_ADDRESS = 15
 _SESSION_HOURS = 12
-
-# Kinds whose pixels may carry a name; without a pixel rule they cannot be shared with names hidden.
-_BURNED_IN_MODALITIES = ["US", "SC", "XC", "OT", "ES", "GM", "IVUS", "DOC"]
+_ADDRESS_MEMORY = timedelta(days=1)  # many people share an address: what failed there yesterday is forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,9 @@ class Shares:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def _code_hmac(self, token: str, code: str) -> bytes:
-        return self._services.keyring.hmac("share-code", token_hash(token) + code.encode())
+    def _code_hmac(self, token_sha256: bytes, code: str) -> bytes:
+        """Bound to the share: the same digits have another value on every link."""
+        return self._services.keyring.hmac("share-code", token_sha256 + code.encode())
 
     async def create(
         self,
@@ -87,9 +87,9 @@ class Shares:
         )
         if found is None:
             raise StudyNotFoundError
-        if hide_identity:
-            await self._refuse_burned_in(institution_id, study_key)
-        token, code = secrets.token_urlsafe(24), f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
+        if hide_identity and await may_show_names(self._services, institution_id, study_key):
+            raise BurnedInError
+        token, code = secrets.token_urlsafe(24), _new_code()
         expires = datetime.now(UTC) + timedelta(days=days)
         share_key = await self._services.database.fetchval(
             institution_id,
@@ -97,7 +97,7 @@ class Shares:
             "hide_identity, include_report) values ($1, $2, $3, $4, $5, $6, $7, $8) returning share_key",
             institution_id,
             token_hash(token),
-            self._code_hmac(token, code),
+            self._code_hmac(token_hash(token), code),
             study_key,
             created_by,
             expires,
@@ -108,17 +108,6 @@ class Shares:
             institution_id, created_by, "share.create", study_key=study_key, details={"share": share_key, "days": days}
         )
         return NewShare(int(share_key), token, code, expires)
-
-    async def _refuse_burned_in(self, institution_id: int, study_key: int) -> None:
-        covered = await self._services.database.fetchval(
-            institution_id,
-            "select not exists (select from archive.series where study_key = $1 and modality = any($2::text[]) "
-            "and frame_count > 0)",
-            study_key,
-            _BURNED_IN_MODALITIES,
-        )
-        if not covered:
-            raise BurnedInError
 
     async def find(self, token: str) -> Share:
         """A living share. Raises ShareNotFoundError, ShareExpiredError, ShareRevokedError."""
@@ -137,6 +126,43 @@ class Shares:
         names = ("share_key", "institution_id", "study_key", "expires_at", "hide_identity", "include_report")
         return Share(**{n: row[n] for n in names}, failed_codes=row["failed_codes"], locked_until=row["locked_until"])
 
+    async def check_covered(self, share: Share) -> None:
+        """What arrived after the share was made may show a name that it hides. Raises BurnedInError."""
+        if not share.hide_identity:
+            return
+        grown = await self._services.database.fetchval(
+            share.institution_id,
+            "select s.updated_at > d.created_at from delivery.share d join archive.study s using (study_key) "
+            "where d.share_key = $1",
+            share.share_key,
+        )
+        if grown and await may_show_names(self._services, share.institution_id, share.study_key):
+            raise BurnedInError
+
+    async def reissue(self, institution_id: int, share_key: int, actor: str) -> str:
+        """A new code for a living share, told once; the old one is void and the count of failures starts again.
+
+        Phones that gave the old code stay open. Raises ShareNotFoundError.
+        """
+        code = _new_code()
+        async with self._services.database.transaction(institution_id) as connection:
+            row = await connection.fetchrow(
+                "select token_sha256, study_key from delivery.share where share_key = $1 and revoked_at is null "
+                "and expires_at > now() for update",
+                share_key,
+            )
+            if row is None:
+                raise ShareNotFoundError
+            await connection.execute(
+                "update delivery.share set code_hmac = $2, failed_codes = 0, locked_until = null where share_key = $1",
+                share_key,
+                self._code_hmac(bytes(row["token_sha256"]), code),
+            )
+        await self._services.audit.record(
+            institution_id, actor, "share.reissue", study_key=row["study_key"], details={"share": share_key}
+        )
+        return code
+
     async def open(self, token: str, code: str, address: str) -> tuple[Share, str]:
         """(share, session token) for the right code. Raises WrongCodeError, CodeLockedError and ``find``'s errors.
 
@@ -146,14 +172,14 @@ class Shares:
         share = await self.find(token)
         address_hmac = self._services.keyring.hmac("address", address.encode())
         left = await self._count_attempt(share, address_hmac)
-        given = self._code_hmac(token, code.strip())
+        session = secrets.token_urlsafe(32)
+        given = self._code_hmac(token_hash(token), code.strip())
         async with self._services.database.transaction(share.institution_id) as connection:
             stored = await connection.fetchval(
                 "select code_hmac from delivery.share where share_key = $1", share.share_key
             )
             right = hmac.compare_digest(bytes(stored or b""), given)
             if right:
-                session = secrets.token_urlsafe(32)
                 await connection.execute(
                     "update delivery.share set failed_codes = 0, locked_until = null, opened_count = opened_count + 1, "
                     "last_opened_at = now() where share_key = $1",
@@ -192,8 +218,10 @@ class Shares:
                 address_hmac,
             )
             by_address = await connection.fetchrow(
-                "select failed_codes, locked_until from delivery.code_failure where address_hmac = $1 for update",
+                "select case when last_failed_at > now() - $2::interval then failed_codes else 0 end as failed_codes, "
+                "locked_until from delivery.code_failure where address_hmac = $1 for update",
                 address_hmac,
+                _ADDRESS_MEMORY,
             )
             assert row is not None and by_address is not None  # noqa: S101  # both exist in this transaction
             for found in (row, by_address):
@@ -238,6 +266,10 @@ class Shares:
             study_key,
         )
         return [dict(row) for row in rows]
+
+
+def _new_code() -> str:
+    return f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
 
 
 def _until(now: datetime, minutes: float) -> datetime | None:

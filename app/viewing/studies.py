@@ -14,6 +14,8 @@ from dicomnet.archive.query import SeriesRow, list_series
 STACKS = frozenset({"CT", "MR", "PT", "NM"})
 # Projections and photographs need the full width of a phone.
 PROJECTIONS = frozenset({"DX", "CR", "MG", "PX", "IO", "XC", "RG", "OP", "SM", "ES", "GM"})
+# Kinds whose pixels may carry a name: nobody from whom identity is hidden sees them, also when they arrive later.
+BURNED_IN_MODALITIES = frozenset({"US", "SC", "XC", "OT", "ES", "GM", "IVUS", "DOC", "HC", "DMS", "OP", "ECG"})
 _NOT_PICTURES = frozenset({"SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "DOC", "SEG", "REG", "RWV"})
 
 
@@ -27,7 +29,8 @@ async def open_study(services: Services, principal: Principal, study_key: int) -
     if exists is None:
         raise StudyNotFoundError
     rows = await list_series(services.database, principal.institution_id, study_key)
-    return [row for row in rows if row.frame_count > 0]
+    hidden = BURNED_IN_MODALITIES if principal.hide_identity else frozenset[str]()
+    return [row for row in rows if row.frame_count > 0 and row.modality not in hidden]
 
 
 async def series_of(services: Services, principal: Principal, series_key: int) -> SeriesRow:
