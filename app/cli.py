@@ -31,7 +31,7 @@ COMMANDS: dict[str, Command] = {
     "share": Command("app.delivery.command:share", "share create --study UID [--institution I] --days N --json"),
     "token": Command("app.identity.command:token", "token create --role R [--institution I] [--hours H] --json"),
     "user": Command("app.identity.command:user", "user create|list|reset-password|disable|enable NAME"),
-    "institution": Command("app.institutions.command:main", "institution create|list|suspend|resume"),
+    "institution": Command("app.institutions.command:main", "institution create|list|suspend|resume|path-rule"),
     "bench": Command("benchmarks.cli:main", "bench list | run | compare | report"),
 }
 

@@ -77,6 +77,7 @@ def describe_row(row: StudyRow) -> dict[str, Any]:
         "series_count": row.series_count,
         "instance_count": row.instance_count,
         "arriving": (datetime.now(UTC) - row.updated_at) < timedelta(seconds=10),
+        "exam_key": row.exam_key,
         "conflict_count": row.conflict_count,
     }
 

@@ -9,10 +9,11 @@ from app.settings import Settings
 
 
 def main(settings: Settings, argv: list[str]) -> int:
-    """``institution create CODE --name N [--ae-title T] | list | suspend CODE | resume CODE``."""
+    """``institution create CODE --name N [--ae-title T] | list | suspend CODE | resume CODE | path-rule CODE RULE``."""
     arguments = parser("institution", main.__doc__ or "")
-    arguments.add_argument("action", choices=["create", "list", "suspend", "resume"])
+    arguments.add_argument("action", choices=["create", "list", "suspend", "resume", "path-rule"])
     arguments.add_argument("code", nargs="?")
+    arguments.add_argument("rule", nargs="?", help="{StudyDate}/{StudyInstanceUID}/…/{SOPInstanceUID}")
     arguments.add_argument("--name")
     arguments.add_argument("--ae-title", default="")
     arguments.add_argument("--json", action="store_true")
@@ -29,6 +30,10 @@ def main(settings: Settings, argv: list[str]) -> int:
             for identifier, code, name, suspended in await services.institutions.all():
                 row = {"institution_id": identifier, "code": code, "name": name, "suspended": suspended}
                 print_result(dict(row), as_json=given.json)
+        elif given.action == "path-rule":
+            await services.institutions.set_path_rule(given.code, given.rule or "")
+            identifier = await services.institutions.resolve(given.code)
+            await services.audit.record(identifier, "system:command", "institution.path_rule")
         else:
             await services.institutions.set_suspended(given.code, given.action == "suspend")
         return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from app.errors import AppError
+from dicomnet.archive.index import set_path_rule
 from dicomnet.database import Database
 
 
@@ -55,6 +56,10 @@ class Institutions:
         if found is None:
             raise InstitutionNotFoundError(code=code)
         return int(found)
+
+    async def set_path_rule(self, code: str, template: str) -> None:
+        """Where new objects of the institution go. Raises InstitutionNotFoundError, PathRuleInvalidError."""
+        await set_path_rule(self._database, await self.resolve(code), template)
 
     async def set_suspended(self, code: str, suspended: bool) -> None:
         """Raises InstitutionNotFoundError."""

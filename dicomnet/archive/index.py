@@ -12,7 +12,7 @@ from typing import Any
 from dicomnet.archive.elements import Elements
 from dicomnet.archive.errors import ArchiveUnavailableError, MissingUidError, UidInvalidError
 from dicomnet.archive.header import Header
-from dicomnet.archive.layout import is_storable_uid
+from dicomnet.archive.layout import PathRule, is_storable_uid
 from dicomnet.archive.open_record import OpenRecord, encode
 from dicomnet.archive.record_builder import read_text
 from dicomnet.database import Database
@@ -192,6 +192,18 @@ def utc_offset_minutes(text: str) -> int | None:
 def int4(value: int | None) -> int | None:
     """``value`` where a PostgreSQL integer can hold it."""
     return value if value is not None and -_INT4 <= value < _INT4 else None
+
+
+async def set_path_rule(database: Database, institution_id: int, template: str) -> PathRule:
+    """Where the institution's new objects are stored; those that are there stay. Raises PathRuleInvalidError."""
+    rule = PathRule.parse(template)
+    await database.execute(
+        institution_id,
+        "update archive.institution set path_rule = $1 where institution_id = $2",
+        template,
+        institution_id,
+    )
+    return rule
 
 
 class NameSealer:

@@ -50,7 +50,7 @@ log = structlog.get_logger("dicomnet.archive.ingest")
 
 DEFAULT_MAX_OBJECT_BYTES = 4 << 30
 DEFAULT_MIN_FREE_BYTES = 256 << 20
-_RULE_REFRESH_S = 30.0
+_RULE_REFRESH_S = 5.0
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _RETRY_DELAYS_S = (0.1, 0.4, 1.0, 2.0, 3.0)
 
@@ -179,7 +179,7 @@ class Ingest:
         )
 
     async def _rule(self, institution_id: int) -> PathRule:
-        """The institution's path rule, read again every half minute; the default where it cannot be used."""
+        """The institution's path rule, read again after five seconds; the default where it cannot be used."""
         now = asyncio.get_running_loop().time()
         known = self._rules.get(institution_id)
         if known is not None and now - known[0] < _RULE_REFRESH_S:
