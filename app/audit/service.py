@@ -143,7 +143,8 @@ class Audit:
             async for row in connection.cursor("select * from audit.entry order by sequence_number"):
                 entry = _entry(row)
                 digest = sha256(entry.canonical(expected, previous)).digest()
-                if row["sequence_number"] != expected or bytes(row["entry_hash"]) != digest:
+                links = bytes(row["previous_hash"]) == previous and bytes(row["entry_hash"]) == digest
+                if row["sequence_number"] != expected or not links:
                     return expected
                 previous, expected = digest, expected + 1
         return None

@@ -43,7 +43,7 @@ def token_hash(token: str) -> bytes:
 
 def lock_time_s(failures: int) -> float:
     """Five free failures, then 60 s doubling up to an hour."""
-    return 0.0 if failures < _FREE_FAILURES else min(3600.0, 60.0 * 2.0 ** (failures - _FREE_FAILURES))
+    return 0.0 if failures < _FREE_FAILURES else min(3600.0, 60.0 * 2.0 ** min(failures - _FREE_FAILURES, 6))
 
 
 class Identity:
