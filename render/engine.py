@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from render.backend import Backend, choose_backend
 from render.filters import make_taps
 from render.frame import Frame
-from render.lut import Voi, choose_voi, display_table, palette_tables
+from render.lut import Voi, apply_window, choose_voi, display_table, palette_tables
 from render.request import StackView
 
 RENDERER_VERSION = "2"
@@ -72,6 +72,9 @@ class Engine:
         voi = Voi(None, None, "none")
         if frame.is_colour:
             pixels = self._backend.rgb(_rgb_source(frame), tx, ty)
+            if view.voi == "window" and view.window_center is not None and view.window_width is not None:
+                voi = Voi(view.window_center, view.window_width, "window")
+                pixels = _colour_window(frame, view.window_center, view.window_width)[pixels]
             if view.invert:
                 pixels = 255 - pixels
         else:
@@ -84,6 +87,13 @@ class Engine:
         if view.rotation_degrees:
             pixels = np.rot90(pixels, -view.rotation_degrees // 90)
         return Picture(np.ascontiguousarray(pixels), voi, self._backend.name, view.quality, layout.rect)
+
+
+def _colour_window(frame: Frame, center: float, width: float) -> NDArray[np.uint8]:
+    """Table of 256 entries: a window, in stored values, on each channel."""
+    top = 255.0 if frame.palette is not None else float((1 << frame.bits_stored) - 1)
+    stored = np.arange(256, dtype=np.float64) * (top / 255.0)
+    return np.floor(apply_window(stored, center, width, "LINEAR") * 255.0 + 1e-6).astype(np.uint8)
 
 
 def _rgb_source(frame: Frame) -> NDArray[np.uint8]:

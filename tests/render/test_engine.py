@@ -16,6 +16,7 @@ from render.frame import Frame
 from render.request import StackView
 
 ENGINE = Engine()
+_SIZE: dict[str, Any] = {"width": 60, "height": 40}
 
 
 def frame(rows: int = 40, columns: int = 60, **changes: Any) -> Frame:
@@ -88,6 +89,14 @@ def test_colour_passes_through_and_deep_colour_keeps_its_high_bits() -> None:
     assert np.array_equal(pixels(StackView(60, 40, invert=True), deep), 255 - rgb)
 
 
+def test_a_window_may_be_laid_on_colour() -> None:
+    rgb = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+    view = StackView(8, 8, voi="window", window_center=100.5, window_width=51.0)
+    picture = ENGINE.render_stack(Frame(rgb, "RGB", bits_stored=8), view)
+    assert picture.voi.kind == "window"
+    assert picture.pixels.ravel()[[0, 75, 100, 125, 191]].tolist() == [0, 0, 127, 255, 255]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -106,7 +115,7 @@ def test_colour_passes_through_and_deep_colour_keeps_its_high_bits() -> None:
 )
 def test_impossible_views_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidViewError):
-        StackView(**{"width": 60, "height": 40, **changes})
+        StackView(**(_SIZE | changes))
 
 
 @settings(max_examples=150, deadline=None)
