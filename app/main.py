@@ -23,6 +23,7 @@ from app.delivery.routes import ROUTES as DELIVERY_ROUTES
 from app.http import RouteSpec, build_routes, unrouted
 from app.identity.routes import ROUTES as IDENTITY_ROUTES
 from app.identity.service import Identity
+from app.institutions.routes import ROUTES as INSTITUTION_ROUTES
 from app.institutions.service import Institutions
 from app.middleware import Frame
 from app.operations.lag import LAG
@@ -41,6 +42,7 @@ from dicomnet.sop_classes import storage_classes
 
 TABLES: tuple[tuple[RouteSpec, ...], ...] = (
     IDENTITY_ROUTES,
+    INSTITUTION_ROUTES,
     ARCHIVE_ROUTES,
     VIEWING_ROUTES,
     DELIVERY_ROUTES,

@@ -63,6 +63,7 @@ def web(settings: Settings, argv: list[str]) -> int:
     given = arguments.parse_args(argv)
     _begin("web", settings)
     from app.main import build_app
+    from app.protocol import BoundedHttp
 
     files = certificate_files(settings)
     host, port = split_address(settings.http)
@@ -70,7 +71,7 @@ def web(settings: Settings, argv: list[str]) -> int:
         build_app(settings, secure=files is not None),
         host=host,
         port=port,
-        http="httptools",
+        http=BoundedHttp,
         loop="uvloop",
         ws="websockets-sansio",
         ws_per_message_deflate=False,
@@ -83,7 +84,6 @@ def web(settings: Settings, argv: list[str]) -> int:
         date_header=True,
         ssl_certfile=str(files[0]) if files else None,
         ssl_keyfile=str(files[1]) if files else None,
-        h11_max_incomplete_event_size=1 << 16,
     )
     sockets = [socket.socket(fileno=given.fd)] if given.fd is not None else None
     _Server(config).run(sockets)

@@ -36,6 +36,8 @@ def main(settings: Settings, argv: list[str]) -> int:
             await services.audit.record(identifier, "system:command", "institution.path_rule")
         else:
             await services.institutions.set_suspended(given.code, given.action == "suspend")
+            identifier = await services.institutions.resolve(given.code)
+            await services.audit.record(identifier, "system:command", f"institution.{given.action}")
         return 0
 
     return run_with_services(settings, work)

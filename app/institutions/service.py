@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import asyncpg
 
 from app.errors import AppError
 from dicomnet.archive.index import set_path_rule
 from dicomnet.database import Database
+
+_CODE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+# PS3.5 6.2, AE: 1 to 16 characters of the default repertoire, no backslash, no leading or trailing space.
+_AE_TITLE = re.compile(r"[!-\[\]-~](?:[ -\[\]-~]{0,14}[!-\[\]-~])?")
 
 
 class InstitutionExistsError(AppError):
@@ -23,6 +29,13 @@ class InstitutionNotFoundError(AppError):
     message = {"zh": "没有这个机构", "en": "There is no such institution"}
 
 
+class InstitutionInvalidError(AppError):
+    """``data['what']`` is not as it must be: the code, the name or the AE title."""
+
+    code = "institution.invalid"
+    message = {"zh": "机构代码、名称或AE标题不合规", "en": "The institution's code, name or AE title is not valid"}
+
+
 class Institutions:
     """Create, find, suspend. A suspended institution's devices and people are refused."""
 
@@ -30,7 +43,13 @@ class Institutions:
         self._database = database
 
     async def create(self, code: str, name: str, ae_title: str) -> int:
-        """The new institution_id. Raises InstitutionExistsError."""
+        """The new institution_id. Raises InstitutionInvalidError, InstitutionExistsError."""
+        if not _CODE.fullmatch(code):
+            raise InstitutionInvalidError(what="code")
+        if not 0 < len(name.strip()) <= 200 or not name.isprintable():
+            raise InstitutionInvalidError(what="name")
+        if ae_title and not _AE_TITLE.fullmatch(ae_title):
+            raise InstitutionInvalidError(what="ae_title")
         try:
             return int(
                 await self._database.fetchval(
