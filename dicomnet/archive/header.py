@@ -49,11 +49,8 @@ def read_header(buffer: Buffer, transfer_syntax_uid: str | None = None) -> Heade
     Raises NotDicomError, TruncatedError, TooComplexError, TooLargeError.
     """
     size = len(buffer)
-    part10 = size >= _PREAMBLE_BYTES and bytes(buffer[128:132]) == b"DICM" and not starts_with_element(buffer)
-    position = _PREAMBLE_BYTES if part10 else 4 if bytes(buffer[:4]) == b"DICM" else 0
-    meta = Elements(buffer, little=True)
-    while position + 8 <= size and bytes(buffer[position : position + 2]) == b"\x02\x00":
-        position = _scan_one_meta(meta, position, size)
+    meta, position = read_meta(buffer)
+    part10 = _has_preamble(buffer)
     syntax = meta.text(0x00020010)
     if not meta.elements and transfer_syntax_uid:
         syntax = transfer_syntax_uid
@@ -75,6 +72,20 @@ def read_header(buffer: Buffer, transfer_syntax_uid: str | None = None) -> Heade
     if not dataset.elements or (not part10 and not meta.elements and not _has_identity(dataset)):
         raise NotDicomError(size=size)
     return Header(meta, dataset, syntax, position, False, part10)
+
+
+def read_meta(buffer: Buffer) -> tuple[Elements, int]:
+    """(file meta group, offset of the data set); the group is empty where there is none. Raises TruncatedError."""
+    size = len(buffer)
+    position = _PREAMBLE_BYTES if _has_preamble(buffer) else 4 if bytes(buffer[:4]) == b"DICM" else 0
+    meta = Elements(buffer, little=True)
+    while position + 8 <= size and bytes(buffer[position : position + 2]) == b"\x02\x00":
+        position = _scan_one_meta(meta, position, size)
+    return meta, position
+
+
+def _has_preamble(buffer: Buffer) -> bool:
+    return len(buffer) >= _PREAMBLE_BYTES and bytes(buffer[128:132]) == b"DICM" and not starts_with_element(buffer)
 
 
 def starts_with_element(buffer: Buffer) -> bool:

@@ -29,7 +29,7 @@ from dicomnet.archive.errors import (
     SopClassUnknownError,
     TooLargeError,
 )
-from dicomnet.archive.header import Header, file_meta, read_header, starts_with_element
+from dicomnet.archive.header import Header, file_meta, read_header, read_meta, starts_with_element
 from dicomnet.archive.index import (
     Identity,
     IndexEntry,
@@ -51,6 +51,8 @@ log = structlog.get_logger("dicomnet.archive.ingest")
 DEFAULT_MAX_OBJECT_BYTES = 4 << 30
 DEFAULT_MIN_FREE_BYTES = 256 << 20
 _RULE_REFRESH_S = 5.0
+_META_BYTES = 1 << 16
+_COMPARED_BYTES = 1 << 22
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _RETRY_DELAYS_S = (0.1, 0.4, 1.0, 2.0, 3.0)
 
@@ -145,7 +147,11 @@ class Ingest:
         Raises IngestError.
         """
         loop = asyncio.get_running_loop()
-        rule = await self._rule(institution_id)
+        try:
+            rule = await self._rule(institution_id)
+        except BaseException:
+            await loop.run_in_executor(self._threads, _remove, received)
+            raise
         announced = _Announced(transfer_syntax_uid, sop_class_uid, sop_instance_uid, sop_class_checked, sha256)
         durable = await loop.run_in_executor(
             self._threads, self._make_durable, received, institution_id, rule, announced
@@ -336,11 +342,21 @@ class Ingest:
 
     def _same_data_set(self, first_key: str, second_key: str) -> bool:
         """Whether two stored objects differ in their file meta only (the same object came by another way)."""
-        first, second = self._objects.read(first_key), self._objects.read(second_key)
-        headers = read_header(first), read_header(second)
-        if headers[0].transfer_syntax_uid != headers[1].transfer_syntax_uid:
+        places: list[tuple[str, int]] = []
+        lengths: list[int] = []
+        for key in (first_key, second_key):
+            size = self._objects.size(key)
+            meta, offset = read_meta(self._objects.read_range(key, 0, min(size, _META_BYTES)))
+            places.append((meta.text(0x00020010), offset))
+            lengths.append(size - offset)
+        if places[0][0] != places[1][0] or lengths[0] != lengths[1]:
             return False
-        return memoryview(first)[headers[0].dataset_offset :] == memoryview(second)[headers[1].dataset_offset :]
+        for start in range(0, lengths[0], _COMPARED_BYTES):
+            length = min(_COMPARED_BYTES, lengths[0] - start)
+            first = self._objects.read_range(first_key, places[0][1] + start, length)
+            if first != self._objects.read_range(second_key, places[1][1] + start, length):
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +393,11 @@ class _mapped:  # noqa: N801  # a context manager, used like a function
     def __exit__(self, *exc_info: object) -> None:
         with contextlib.suppress(BufferError):  # an exception on its way may still hold a view
             self._map.close()
+
+
+def _remove(received: Path | bytes) -> None:
+    if isinstance(received, Path):
+        received.unlink(missing_ok=True)
 
 
 def _from_os_error(error: OSError) -> IngestError:

@@ -15,6 +15,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from dicomnet.archive import ingest
 from dicomnet.archive.index import Written
 from dicomnet.dimse.scp import run_scp
@@ -46,6 +48,10 @@ def mutate(mutation: str) -> None:
 
 def main() -> None:
     settings = json.loads(os.environ["SCP_CHILD"])
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     mutate(settings.get("mutation", ""))
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

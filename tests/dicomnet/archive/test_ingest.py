@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -346,6 +347,21 @@ async def test_a_database_that_is_away_loses_nothing(
     stored = await ingest.store(data, institution_id=institution, source="test")
     assert stored.outcome == "new"
     assert stored_files(objects) == [stored.object_key]
+
+
+async def test_a_file_is_taken_over_whatever_happens(
+    institution: int, ingest: Ingest, objects: LocalObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any) -> Any:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(ingest_module.Database, "fetchrow", away)
+    descriptor, path = ingest.temporary()
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(as_bytes(make_ct()))
+    with pytest.raises(ArchiveUnavailableError):
+        await ingest.store(path, institution_id=institution, source="test")
+    assert nothing_kept(objects)
 
 
 async def test_eight_writers_of_one_series_neither_deadlock_nor_miscount(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import random
 import shutil
@@ -103,6 +104,13 @@ async def test_a_refusal_has_a_status_and_its_code_as_comment(
     assert accepted.Status == 0
     assert await database.fetchval(institution, "select count(*) from archive.instance") == 1
     assert list((scp.home / "blobs" / "incoming").iterdir()) == []
+    log = (scp.home / "scp.log").read_text()
+    (entry,) = [json.loads(line) for line in log.splitlines() if "dimse.store_refused" in line]
+    assert (entry["code"], entry["status"]) == (code, f"0x{status:04X}")
+    assert entry["calling_ae_title"] == "TESTSCU"
+    assert entry["correlation_id"]
+    assert "小明" not in log
+    assert "\\u5c0f" not in log
 
 
 def _send_as(association: Any, dataset: FileDataset, sop_class_uid: str) -> Any:
