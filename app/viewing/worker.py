@@ -33,7 +33,7 @@ from render.errors import CodecError
 PREPARE = "prepare"
 _QUIET_S = 0.7
 _POLL_S = 5.0
-_LEASE_S = 60.0
+_LEASE_S = 15.0  # renewed while the job runs; after a kill -9 another worker takes over when it ran out
 _RUNNERS = 2
 _TRIAL_S = 30.0  # of one job; the rest of the series follows in a job behind the others
 _BATCH = 32
