@@ -156,6 +156,13 @@ class DecodePool:
             else:
                 await child.kill()
 
+    async def warm(self) -> None:
+        """Have one child ready, so that the first untried frame does not wait for its imports."""
+        async with self._slots:
+            if not self._idle:
+                with suppress(DecoderUnavailableError):
+                    self._idle.append(await self._start())
+
     async def close(self) -> None:
         """End idle children."""
         while self._idle:

@@ -103,6 +103,10 @@ class FrameLoader:
             raise
         return decoded
 
+    async def warm(self) -> None:
+        """Start what the first frame needs."""
+        await self._pool.warm()
+
     async def close(self) -> None:
         """Stop decoding and end the children."""
         running = list(self._tasks.values())

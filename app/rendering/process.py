@@ -55,6 +55,7 @@ class RenderProcess:
         self._workers = [asyncio.get_running_loop().create_task(self._work()) for _ in range(count)]
         self._prefetching: dict[str, asyncio.Task[None]] = {}
         self._prefetch_slots = asyncio.Semaphore(_PREFETCH_AT_ONCE)
+        self._warming = asyncio.get_running_loop().create_task(self._loader.warm())
 
     # Connections ------------------------------------------------------------------------------------------------
 
@@ -204,9 +205,10 @@ class RenderProcess:
 
     async def close(self) -> None:
         """Stop workers and children."""
-        for task in (*self._workers, *self._prefetching.values()):
+        running = (self._warming, *self._workers, *self._prefetching.values())
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         await self._loader.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 

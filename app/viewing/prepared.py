@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from app.errors import AppError
 from app.services import Services
@@ -18,6 +18,8 @@ from dicomnet.archive.objects import ObjectError
 from dicomnet.archive.query import SeriesRow
 from render.engine import RENDERER_VERSION
 from render.request import JPEG, WEBP, StackView
+
+T = TypeVar("T")
 
 BASE_BYTES = 8_800
 STACK_SIDE, PROJECTION_SIDE, BASE_PROJECTION_SIDE = 512, 1080, 420
@@ -96,10 +98,14 @@ async def prepare_pair(services: Services, institution_id: int, series: SeriesRo
     view = StackView(side, side * 3 if projection else side, media_type=WEBP)
     small = StackView(BASE_PROJECTION_SIDE, BASE_PROJECTION_SIDE * 3, media_type=WEBP) if projection else view
     limit = PROJECTION_BYTES if projection else STACK_BYTES
-    base = await _first_good(services, institution_id, series, small, {"max_bytes": BASE_BYTES})
-    refined = await _render(
-        services, institution_id, series, base.frame_index, view, {"min_ssim": MIN_SSIM, "max_bytes": limit}
-    )
+
+    async def both(frame: int) -> tuple[PreparedPicture, PreparedPicture]:
+        return await asyncio.gather(
+            _render(services, institution_id, series, frame, small, {"max_bytes": BASE_BYTES}),
+            _render(services, institution_id, series, frame, view, {"min_ssim": MIN_SSIM, "max_bytes": limit}),
+        )
+
+    base, refined = await _first_good(series, both)
     if len(refined.data) <= BASE_BYTES:
         base, better = refined, None
     else:
@@ -113,7 +119,9 @@ async def prepare_pair(services: Services, institution_id: int, series: SeriesRo
 async def prepare_thumbnail(services: Services, institution_id: int, series: SeriesRow) -> PreparedPicture:
     """Make and keep the thumbnail."""
     view = StackView(THUMBNAIL_SIDE, THUMBNAIL_SIDE, media_type=JPEG)
-    picture = await _first_good(services, institution_id, series, view, {"quality": 72})
+    picture = await _first_good(
+        series, lambda frame: _render(services, institution_id, series, frame, view, {"quality": 72})
+    )
     await _keep(services, institution_id, series, "thumbnail", picture)
     return picture
 
@@ -124,18 +132,16 @@ def frames_to_try(first: int, count: int) -> list[int]:
     return [first, *(frame for frame in around if 0 <= frame < count)][:_MOST_FRAMES_TRIED]
 
 
-async def _first_good(
-    services: Services, institution_id: int, series: SeriesRow, view: StackView, coding: dict[str, Any]
-) -> PreparedPicture:
-    """The wished frame, or the nearest one that can be decoded: one bad file does not cost the series its picture."""
+async def _first_good(series: SeriesRow, make: Callable[[int], Awaitable[T]]) -> T:
+    """Of the wished frame, or of the nearest that can be decoded: one bad file does not cost the series its picture."""
     frames = frames_to_try(first_frame(series), series.frame_count)
     for frame in frames[:-1]:
         try:
-            return await _render(services, institution_id, series, frame, view, coding)
+            return await make(frame)
         except AppError as error:
             if error.retryable:
                 raise
-    return await _render(services, institution_id, series, frames[-1], view, coding)
+    return await make(frames[-1])
 
 
 async def _render(

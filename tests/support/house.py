@@ -168,8 +168,9 @@ async def running_house(settings: Settings) -> AsyncIterator[House]:
     render = Role(settings, "render")
     await render.start()
     listening = socket.create_server(("127.0.0.1", 0))
+    app = build_app(settings)
     config = uvicorn.Config(
-        build_app(settings),
+        app,
         http="httptools",
         ws="websockets-sansio",
         ws_per_message_deflate=False,
@@ -183,7 +184,7 @@ async def running_house(settings: Settings) -> AsyncIterator[House]:
         while not server.started:
             assert not serving.done(), "the web server did not start"
             await asyncio.sleep(0.01)
-        services: Services = config.app.state.services if hasattr(config.app, "state") else _services(config.app)
+        services: Services = _services(app)
         institution = int(
             await services.database.fetchval(None, "select archive.create_institution('one', '第一医院', 'CLOUDFILM')")
         )

@@ -52,7 +52,7 @@ def ct_series(
         own = (frames or {}).get(index)
         if own is not None or syntax is not None:
             ds.file_meta.TransferSyntaxUID = syntax or RLE
-            coded = own if own is not None else imagecodecs.jpegls_encode(values_of(index, side))
+            coded = own if own is not None else bytes(imagecodecs.jpegls_encode(values_of(index, side)))
             ds.PixelData = encapsulate([coded])
             ds["PixelData"].VR = "OB"
         files.append(as_bytes(ds))

@@ -31,7 +31,7 @@ def _spec(uid: str, side: int = 16) -> FrameSpec:
 
 
 def _good(index: int = 3) -> bytes:
-    return imagecodecs.jpegls_encode(values_of(index, 16))
+    return bytes(imagecodecs.jpegls_encode(values_of(index, 16)))
 
 
 @pytest_asyncio.fixture

@@ -137,7 +137,14 @@ async def test_rule_5_view(house: House) -> None:
         header, data = await viewer.picture()
         assert header["media_type"] == "image/webp"
         assert Image.open(io.BytesIO(data)).format == "WEBP"
-        for bad in ({"width": 9999}, {"zoom": 1e9}, {"rotation_degrees": 45}, {"voi": "window"}, {"width": "x"}):
+        wrong: list[dict[str, Any]] = [
+            {"width": 9999},
+            {"zoom": 1e9},
+            {"rotation_degrees": 45},
+            {"voi": "window"},
+            {"width": "x"},
+        ]
+        for bad in wrong:
             await viewer.view(series, 8, **bad)
             error = await viewer.text("error")
             assert error["code"] in {"render.invalid_view", "http.bad_request"}, error

@@ -1,0 +1,49 @@
+"""What a modality and a viewer do from outside: C-STORE, HTTP and the stream with a Bearer token."""
+
+from __future__ import annotations
+
+import io
+import secrets
+from typing import Any
+
+import pydicom
+from pynetdicom import AE
+from websockets.asyncio.client import connect
+
+from tests.support.server import Server, wait_until
+
+
+def send_by_dicom(server: Server, files: list[bytes]) -> str:
+    """C-STORE every file; each is answered with success. Returns the accession number that all of them get."""
+    datasets = [pydicom.dcmread(io.BytesIO(data)) for data in files]
+    accession_number = secrets.token_hex(6)
+    ae = AE(ae_title="MODALITY")
+    for sop_class, syntax in {(ds.SOPClassUID, ds.file_meta.TransferSyntaxUID) for ds in datasets}:
+        ae.add_requested_context(sop_class, syntax)
+    association = ae.associate(server.dicom.host, server.dicom.port, ae_title=server.dicom.ae_title)
+    assert association.is_established
+    try:
+        for ds in datasets:
+            ds.AccessionNumber = accession_number
+            assert association.send_c_store(ds).Status == 0
+    finally:
+        association.release()
+    return accession_number
+
+
+def study_key(server: Server, token: str, accession_number: str) -> int:
+    """The key under which the house's own pages know a study."""
+    with server.client(headers={"Authorization": f"Bearer {token}"}) as client:
+
+        def find() -> int:
+            answer = client.get("/api/studies", params={"accession_number": accession_number}).raise_for_status()
+            rows: list[dict[str, Any]] = answer.json()["studies"]
+            return int(rows[0]["study_key"]) if rows else 0
+
+        return int(wait_until(find, 10, "the study in the list"))
+
+
+def dial(server: Server, token: str) -> connect:
+    """The stream of a running server."""
+    address = server.http.replace("http", "ws", 1) + "/api/stream"
+    return connect(address, additional_headers={"Authorization": f"Bearer {token}"}, compression=None)
