@@ -29,6 +29,14 @@ PHONE: dict[str, Any] = {
     "locale": "zh-CN",
 }
 
+# For a peer whose page leaves no room for a picture on a phone.
+DESK: dict[str, Any] = {
+    "viewport": {"width": 1280, "height": 800},
+    "device_scale_factor": 1,
+    "ignore_https_errors": True,
+    "locale": "zh-CN",
+}
+
 # When the browser painted the elements that are marked for it (Element Timing API), from the start of the navigation.
 _OBSERVE = """
 window.__painted = {};
@@ -94,9 +102,11 @@ class Phone:
         self._manager.__exit__(None, None, None)
         self._folder.cleanup()
 
-    def context(self, cookie: tuple[str, str] | None = None, url: str = "", *, canvas: bool = False) -> BrowserContext:
+    def context(
+        self, cookie: tuple[str, str] | None = None, url: str = "", *, canvas: bool = False, desk: bool = False
+    ) -> BrowserContext:
         """A fresh profile: no cache, no open connection; a session cookie where one is given."""
-        context = self.browser.new_context(**PHONE)
+        context = self.browser.new_context(**(DESK if desk else PHONE))
         context.set_default_timeout(60_000)
         context.add_init_script(_WATCH_CANVAS if canvas else _OBSERVE)
         if cookie is not None:

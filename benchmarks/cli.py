@@ -15,7 +15,7 @@ from benchmarks.report import write_report
 if TYPE_CHECKING:
     from app.settings import Settings
 
-MODULES = ("pixels", "ingest", "first_picture")
+MODULES = ("pixels", "ingest", "first_picture", "scroll")
 
 
 def catalogue() -> dict[str, Benchmark]:

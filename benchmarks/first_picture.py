@@ -5,7 +5,7 @@ cache. Clock B: a share's code is submitted after idle typing. The clock ends wh
 full viewport width; its pixels must have SSIM >= 0.95 to a plain rendering of the same frame. States: ``prepared``,
 ``restarted`` (the server was just started again), ``arriving`` (opened at the last C-STORE response).
 In the same run, taken in turn: the link's floor (a bare page of the same bytes), Orthanc's own web viewer (without
-TLS, in its favour) and OHIF with cold and warm cache.
+TLS, in its favour) and OHIF with cold and warm cache (in a desktop's viewport: on a phone's it shows 65 pixels).
 """
 
 from __future__ import annotations
@@ -88,10 +88,11 @@ def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     """SSIM (Wang et al. 2004: Gaussian, sigma 1.5)."""
     from skimage.metrics import structural_similarity
 
-    return float(structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False))
+    found: Any = structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    return float(found)
 
 
-def _json(namespace: str, url: str, body: dict[str, Any] | None = None, cookie: str = "") -> tuple[Any, str]:
+def request_json(namespace: str, url: str, body: dict[str, Any] | None = None, cookie: str = "") -> tuple[Any, str]:
     """(JSON answer, cookies it set) of a request from inside the namespace; the self-made certificate is accepted."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -107,6 +108,18 @@ def _json(namespace: str, url: str, body: dict[str, Any] | None = None, cookie: 
     return inside(namespace, ask)
 
 
+def log_in(link: Link, ours: CloudFilm) -> tuple[str, str]:
+    """(name, value) of the session cookie of a doctor made for this run, the one-time password changed."""
+    made = ours.run("user", "create", "bench", "--role", "doctor")
+    password = str(made["one_time_password"])
+    _, cookie = request_json(link.server, f"{ours.url}/api/login", {"username": "bench", "password": password})
+    new = "Bench-" + password
+    request_json(link.server, f"{ours.url}/api/password", {"old": password, "new": new}, cookie)
+    _, cookie = request_json(link.server, f"{ours.url}/api/login", {"username": "bench", "password": new})
+    name, _, value = cookie.partition("=")
+    return name, value
+
+
 class Rig:
     """The server, its peers and the phone of one run."""
 
@@ -117,7 +130,7 @@ class Rig:
         self.ours = stack.enter_context(CloudFilm(link.server, link.server_address))
         self.orthanc = stack.enter_context(Orthanc(link.server, link.server_address))
         self.pages: dict[str, Page] = {}
-        self.cookie = self._log_in()
+        self.cookie = log_in(link, self.ours)
         self.stack = stack
         for name, subject in self.subjects.items():
             for index, ds in enumerate(subject.instances):
@@ -136,18 +149,10 @@ class Rig:
         """A small server with our certificate."""
         return Page(self.link, kind, self._certificate, arguments)
 
-    def _log_in(self) -> tuple[str, str]:
-        made = self.ours.run("user", "create", "bench", "--role", "doctor")
-        password = str(made["one_time_password"])
-        _, cookie = _json(self.link.server, f"{self.ours.url}/api/login", {"username": "bench", "password": password})
-        new = "Bench-" + password
-        _json(self.link.server, f"{self.ours.url}/api/password", {"old": password, "new": new}, cookie)
-        _, cookie = _json(self.link.server, f"{self.ours.url}/api/login", {"username": "bench", "password": new})
-        name, _, value = cookie.partition("=")
-        return name, value
-
     def _study_keys(self) -> dict[str, int]:
-        answer, _ = _json(self.link.server, f"{self.ours.url}/api/studies?limit=50", cookie="=".join(self.cookie))
+        answer, _ = request_json(
+            self.link.server, f"{self.ours.url}/api/studies?limit=50", cookie="=".join(self.cookie)
+        )
         rows: list[dict[str, Any]] = answer["studies"] if isinstance(answer, dict) else answer
         return {str(row["modalities"][0]): int(row["study_key"]) for row in reversed(rows)}
 
@@ -274,14 +279,15 @@ def _peers(rig: Rig, subject: Subject, count: int) -> list[Peer]:
 
 def _canvas_samples(rig: Rig, url: str, count: int, *, warm: bool) -> list[float]:
     samples: list[float] = []
-    context = rig.phone.context(canvas=True)
+    desk = not url.startswith(rig.orthanc.url)
+    context = rig.phone.context(canvas=True, desk=desk)
     try:
         if warm:
             rig.phone.open_canvas(url, context)
         for _ in range(count):
             if not warm:
                 context.close()
-                context = rig.phone.context(canvas=True)
+                context = rig.phone.context(canvas=True, desk=desk)
             samples.append(rig.phone.open_canvas(url, context))
     except Exception as error:
         print(f"first_picture: {url.split('?')[0]} showed no picture ({type(error).__name__})")
