@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
 
 import asyncpg
@@ -14,6 +14,15 @@ from dicomnet.errors import DicomnetError
 
 # Of each connection: a process that hangs inside a transaction would hold back every reader of events.
 _SERVER_SETTINGS = {"application_name": "cloudfilm", "jit": "off", "idle_in_transaction_session_timeout": "120s"}
+
+
+_SETTING = "cloudfilm.institution_id"
+_CUT = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.AdminShutdownError,
+)
 
 
 class NotCommittedError(DicomnetError):
@@ -37,6 +46,16 @@ async def _reset(connection: Any) -> None:
     """On return to the pool: nothing is kept per session, so only an open transaction has to end: no round trip."""
     if connection.is_in_transaction():
         await connection.execute("rollback")
+
+
+@contextmanager
+def _named_when_cut(connection: asyncpg.Connection) -> Iterator[None]:
+    """A connection found cut is a connection error, whatever state asyncpg was in when it noticed."""
+    try:
+        yield
+    except asyncpg.InternalClientError as error:
+        connection.terminate()
+        raise asyncpg.ConnectionDoesNotExistError("the connection was cut") from error
 
 
 class Database:
@@ -77,13 +96,11 @@ class Database:
 
         Raises NotCommittedError when the block hid the failure of one of its statements.
         """
-        async with self._pool.acquire() as pooled:
-            connection = cast("asyncpg.Connection", pooled)
-            # One round trip: BEGIN and SET LOCAL travel as one simple query. The literal is an int by type.
-            if institution_id is None:
-                await connection.execute("begin")
-            else:
-                await connection.execute(f"begin; set local cloudfilm.institution_id = '{int(institution_id)}'")
+        # One round trip: BEGIN and SET LOCAL travel as one simple query. The literal is an int by type.
+        begin = "begin" if institution_id is None else f"begin; set local {_SETTING} = '{int(institution_id)}'"
+        pooled = await self._begin(begin)
+        connection = cast("asyncpg.Connection", pooled)
+        try:
             try:
                 yield connection
             except BaseException:
@@ -92,6 +109,24 @@ class Database:
                 raise
             if await connection.execute("commit") != "COMMIT":
                 raise NotCommittedError
+        finally:
+            await self._pool.release(pooled)
+
+    async def _begin(self, begin: str) -> Any:
+        """A connection inside a transaction. Those that a restarted server cut are passed over: nothing has run yet."""
+        for attempt in range(self._pool.get_max_size() + 1):
+            connection = await self._pool.acquire()
+            try:
+                await connection.execute(begin)
+            except BaseException as error:
+                if isinstance(error, _CUT):
+                    connection.terminate()
+                await self._pool.release(connection)
+                if not isinstance(error, _CUT) or attempt == self._pool.get_max_size():
+                    raise
+            else:
+                return connection
+        raise asyncpg.InterfaceError("no connection")
 
     @asynccontextmanager
     async def _one_statement(self, institution_id: int | None) -> AsyncIterator[asyncpg.Connection]:
@@ -101,7 +136,9 @@ class Database:
                 yield connection
         else:
             async with self._pool.acquire() as pooled:
-                yield cast("asyncpg.Connection", pooled)
+                connection = cast("asyncpg.Connection", pooled)
+                with _named_when_cut(connection):
+                    yield connection
 
     async def fetch(self, institution_id: int | None, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """Rows of one statement in a transaction of its own."""
@@ -125,5 +162,5 @@ class Database:
 
     async def call(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
         """One statement in one round trip, committed when this returns: for functions that set the institution."""
-        async with self._pool.acquire() as pooled:
-            return await cast("asyncpg.Connection", pooled).fetchrow(sql, *arguments)
+        async with self._one_statement(None) as connection:
+            return await connection.fetchrow(sql, *arguments)

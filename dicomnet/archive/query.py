@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from dicomnet.archive.index import PATIENT_NAME_CONTEXT, institution_context
@@ -191,16 +191,49 @@ async def _fetch_studies(
     after: StudyCursor | None,
     limit: int,
 ) -> list[StudyRow]:
+    terms, filters = _split_terms(filters)
+    found: dict[int, Any] = {}
     async with database.transaction(institution_id) as connection:
         where = await study_where(connection, keyring, institution_id, filters)
+        tables, ordered = "archive.study s join archive.patient p using (patient_key)", "s"
+        if terms:
+            _limit_by_term(where, institution_id, filters)
+            tables, ordered = f"archive.study_term t join {tables} on s.study_key = t.study_key", "t"
         if after is not None:
-            where.add("(s.study_at, s.study_key) < ({}, {})", after.study_at, after.study_key)
+            where.add(f"({ordered}.study_at, {ordered}.study_key) < ({{}}, {{}})", after.study_at, after.study_key)
+        # One term at a time is read in order from its index; the newest of all terms are the newest of the list.
+        condition = f"{where.sql} and t.term = {where.value('')}" if terms else where.sql
         sql = (
-            f"select {STUDY_COLUMNS} from archive.study s join archive.patient p using (patient_key)"  # noqa: S608
-            f" where {where.sql} order by s.study_at desc, s.study_key desc limit {where.value(limit)}"
+            f"select {STUDY_COLUMNS} from {tables} where {condition}"  # noqa: S608
+            f" order by {ordered}.study_at desc, {ordered}.study_key desc limit {where.value(limit)}"
         )
-        found: list[Any] = await connection.fetch(sql, *where.arguments)
-    return [study_row(keyring, institution_id, row) for row in found]
+        for term in terms or [""]:
+            if terms:
+                where.arguments[-2] = term
+            found.update((row["study_key"], row) for row in await connection.fetch(sql, *where.arguments))
+    newest = sorted(found.values(), key=lambda row: (row["study_at"], row["study_key"]), reverse=True)[:limit]
+    return [study_row(keyring, institution_id, row) for row in newest]
+
+
+def _split_terms(filters: StudyFilters) -> tuple[list[str], StudyFilters]:
+    """Terms of ``archive.study_term`` that any of the wanted studies has, and the filters that are left."""
+    if filters.modalities:
+        return [f"modality:{term}" for term in _modality_terms(filters)], replace(filters, modalities=())
+    if filters.body_part:
+        return [f"body_part:{filters.body_part.upper()}"], replace(filters, body_part="")
+    return [], filters
+
+
+def _limit_by_term(where: Where, institution_id: int, filters: StudyFilters) -> None:
+    where.add("t.institution_id = {}", institution_id)
+    if filters.since is not None:
+        where.add("t.study_at >= {}", filters.since)
+    if filters.until is not None:
+        where.add("t.study_at < {}", filters.until)
+
+
+def _modality_terms(filters: StudyFilters) -> list[str]:
+    return sorted({term for word in filters.modalities for term in modality_terms(word)})
 
 
 async def study_where(connection: Any, keyring: Keyring, institution_id: int, filters: StudyFilters) -> Where:
@@ -212,8 +245,7 @@ async def study_where(connection: Any, keyring: Keyring, institution_id: int, fi
     if filters.until is not None:
         where.add("s.study_at < {}", filters.until)
     if filters.modalities:
-        terms = sorted({term for word in filters.modalities for term in modality_terms(word)})
-        where.add("s.modalities && {}::text[]", terms)
+        where.add("s.modalities && {}::text[]", _modality_terms(filters))
     if filters.study_instance_uids:
         where.add("s.study_instance_uid = any ({}::text[])", list(filters.study_instance_uids))
     for column, text in (
@@ -234,6 +266,13 @@ async def study_where(connection: Any, keyring: Keyring, institution_id: int, fi
             where.add(f"{column} >= {{}}", lowest)
         if highest:
             where.add(f"{column} <> '' and {column} < {{}}", highest + "~")
+    # study_at is the date in some zone: within a day of it. The wider range lets the index by time bound the search.
+    for day, condition, margin in (
+        (filters.study_date_from, "s.study_at >= {}", -2),
+        (filters.study_date_to, "s.study_at < {}", 3),
+    ):
+        if (moment := _moment_of(day)) is not None:
+            where.add(condition, moment + timedelta(days=margin))
     if filters.patient_key is not None:
         where.add("s.patient_key = {}", filters.patient_key)
     if filters.body_part:
@@ -249,6 +288,16 @@ async def study_where(connection: Any, keyring: Keyring, institution_id: int, fi
         else:
             where.add("p.patient_name_index @> {}::bigint[]", tokens)
     return where
+
+
+def _moment_of(day: str) -> datetime | None:
+    """Midnight UTC of a DA value; None for anything else and for years at the ends of what can be counted."""
+    if len(day) != 8 or not day.isascii() or not day.isdigit() or not "0002" <= day[:4] <= "9998":
+        return None
+    try:
+        return datetime(int(day[:4]), int(day[4:6]), int(day[6:]), tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def open_name(keyring: Keyring, institution_id: int, sealed: bytes) -> str:

@@ -96,8 +96,40 @@ create index study_by_time on archive.study (institution_id, study_at desc, stud
 create index study_patient on archive.study (patient_key);
 create index study_exam on archive.study (exam_key);
 create index study_accession on archive.study (institution_id, accession_number) where accession_number <> '';
-create index study_modalities on archive.study using gin (modalities);
 call archive.protect('archive.study');
+
+-- Studies by what lists are filtered by, newest first. The GIN index on modalities cannot serve a query under row-level
+-- security (its operator is not leakproof); equality on text can, and a rare or absent term is then found at once.
+create table archive.study_term (
+  institution_id bigint not null references archive.institution,
+  term text not null,                            -- 'modality:CT', 'body_part:CHEST'
+  study_at timestamptz not null,
+  study_key bigint not null references archive.study on delete cascade,
+  primary key (institution_id, term, study_at, study_key)
+);
+create index study_term_study on archive.study_term (study_key);
+call archive.protect('archive.study_term');
+
+create function archive.note_study_terms() returns trigger
+language plpgsql as $$
+begin
+  if tg_op = 'UPDATE' then
+    if new.study_at <> old.study_at then
+      update archive.study_term set study_at = new.study_at where study_key = new.study_key;
+    end if;
+  end if;
+  insert into archive.study_term (institution_id, term, study_at, study_key)
+    select new.institution_id, 'modality:' || value, new.study_at, new.study_key from unnest(new.modalities) value
+    union all
+    select new.institution_id, 'body_part:' || value, new.study_at, new.study_key from unnest(new.body_parts) value
+    on conflict do nothing;
+  return null;
+end $$;
+create trigger study_terms_of_new after insert on archive.study
+  for each row when (new.modalities <> '{}' or new.body_parts <> '{}') execute function archive.note_study_terms();
+create trigger study_terms_of_changed after update on archive.study
+  for each row when (new.modalities is distinct from old.modalities or new.body_parts is distinct from old.body_parts
+    or new.study_at <> old.study_at) execute function archive.note_study_terms();
 
 create table archive.series (
   series_key bigint generated always as identity primary key,

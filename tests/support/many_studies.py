@@ -33,6 +33,7 @@ async def make_studies(
             insert into archive.exam (institution_id, exam_identity, accession_number, patient_key)
               select {institution_id}, 'acc:{institution_id}-' || patient_key, '{institution_id}-' || patient_key, patient_key
               from archive.patient where institution_id = {institution_id};
+            alter table archive.study disable trigger user;
             insert into archive.study (institution_id, study_instance_uid, exam_key, patient_key, study_at, study_date,
                                        accession_number, study_description, modalities, series_count, instance_count)
               select {institution_id}, '1.2.{institution_id}.' || s, exam_key, patient_key, now() - s * interval '1 minute',
@@ -41,6 +42,10 @@ async def make_studies(
               from generate_series(1, {studies}) s
               join (select exam_key, patient_key, row_number() over (order by patient_key) as n from archive.exam
                     where institution_id = {institution_id}) e on e.n = 1 + s % {patients};
+            alter table archive.study enable trigger user;
+            insert into archive.study_term (institution_id, term, study_at, study_key)
+              select institution_id, 'modality:' || modalities[1], study_at, study_key from archive.study
+              where institution_id = {institution_id};
             """
         )
         await connection.execute("analyze")

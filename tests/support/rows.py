@@ -14,6 +14,7 @@ _STATEMENTS = (
     "overriding system value values (1, $1, 'acc:1', 1)",
     "insert into archive.study (study_key, institution_id, study_instance_uid, exam_key, patient_key, study_at) "
     "overriding system value values (1, $1, '1.2', 1, 1, now())",
+    "insert into archive.study_term (institution_id, term, study_at, study_key) values ($1, 'modality:CT', now(), 1)",
     "insert into archive.series (series_key, institution_id, study_key, series_instance_uid) "
     "overriding system value values (1, $1, 1, '1.3')",
     "insert into archive.instance (instance_key, institution_id, series_key, study_key, sop_instance_uid, "
