@@ -292,8 +292,11 @@ class Ingest:
     def _check_class(self, header: Header, identity: Identity, announced: _Announced) -> None:
         if self._is_storage_class is not None and not self._is_storage_class(identity.sop_class_uid):
             raise SopClassUnknownError(sop_class_uid=identity.sop_class_uid)
-        if announced.check_class and announced.sop_class_uid and identity.sop_class_uid != announced.sop_class_uid:
-            raise SopClassMismatchError(announced=announced.sop_class_uid, found=identity.sop_class_uid)
+        said = announced.sop_class_uid
+        if not announced.check_class or not said or said == identity.sop_class_uid:
+            return
+        if self._is_storage_class is None or self._is_storage_class(said):  # else the sender announced no class at all
+            raise SopClassMismatchError(announced=said, found=identity.sop_class_uid)
 
     async def _write(self, institution_id: int, durable: _Durable) -> Written:
         """Write the index row. A lost connection is tried again: the call may have committed, and is idempotent."""
