@@ -87,7 +87,7 @@ def rendering(request: Request, row: InstanceRow) -> tuple[StackView, dict[str, 
             raise BadParameterError(parameter="window")
         window = {"window_center": center, "window_width": breadth, "voi": "window"}
     quality = request.query_params.get("quality", str(_QUALITY))
-    if not quality.isdigit() or not 1 <= int(quality) <= 100:
+    if not (quality.isascii() and quality.isdigit()) or not 1 <= int(quality) <= 100:
         raise BadParameterError(parameter="quality")
     view = StackView(width, height, media_type=_media_type(accepted(request)), **window)  # pyright: ignore[reportArgumentType]
     return view, {"quality": int(quality)}

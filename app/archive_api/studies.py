@@ -44,7 +44,7 @@ def parse_cursor(text: str) -> StudyCursor | None:
     if not text:
         return None
     moment, _, key = text.partition("-")
-    if not (moment.isdigit() and key.isdigit() and len(moment) < 18 and len(key) < 18):
+    if not (text.isascii() and moment.isdigit() and key.isdigit() and len(moment) < 18 and len(key) < 18):
         raise BadRequestError(what="after")
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(moment))
     return StudyCursor(at, int(key))
@@ -67,7 +67,15 @@ def search_word(text: str) -> dict[str, str]:
 
 def describe_row(row: StudyRow) -> dict[str, Any]:
     """A study as the list tells it."""
-    names = ("study_key", "patient_name", "patient_id", "patient_sex", "accession_number", "study_description")
+    names = (
+        "study_key",
+        "exam_key",
+        "patient_name",
+        "patient_id",
+        "patient_sex",
+        "accession_number",
+        "study_description",
+    )
     return {
         **{name: getattr(row, name) for name in names},
         "patient_birth_date": row.patient_birth_date,
@@ -85,7 +93,7 @@ def describe_row(row: StudyRow) -> dict[str, Any]:
 async def study_list(request: Request, services: Services, principal: Principal) -> Response:
     """``?q=&patient_name=&patient_id=&accession_number=&modality=&from=&to=&after=&limit=``, newest first."""
     limit = request.query_params.get("limit", "50")
-    if not limit.isdigit() or not 1 <= int(limit) <= 200:
+    if not (limit.isascii() and limit.isdigit()) or not 1 <= int(limit) <= 200:
         raise BadRequestError(what="limit")
     word = _text(request, "q")
     fields = {name: _text(request, name) for name in ("patient_name", "patient_id", "accession_number")}

@@ -142,7 +142,8 @@ class InstanceRow:
 
 
 STUDY_COLUMNS = (
-    "s.study_key, s.study_instance_uid, s.exam_key, s.patient_key, p.patient_name_sealed, p.patient_id, p.issuer_of_patient_id,"
+    "s.study_key, s.study_instance_uid, s.exam_key, s.patient_key, p.patient_name_sealed,"
+    " p.patient_id, p.issuer_of_patient_id,"
     " p.patient_birth_date, p.patient_sex, s.study_at, s.study_date, s.study_time, s.study_id, s.accession_number,"
     " s.study_description, s.modalities, s.body_parts, s.station_names, s.series_count, s.instance_count,"
     " s.received_at, s.updated_at"
