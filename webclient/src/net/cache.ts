@@ -37,6 +37,13 @@ export class PictureCache<T extends Sized> {
     }
   }
 
+  /** Everything goes. */
+  clear(): void {
+    for (const entry of this.entries.values()) entry.close();
+    this.entries.clear();
+    this.used = 0;
+  }
+
   get usedBytes(): number {
     return this.used;
   }

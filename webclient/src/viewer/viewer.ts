@@ -4,20 +4,22 @@ import { PictureCache } from "../net/cache";
 import { type PictureHeader, Stream, viewMessage } from "../net/stream";
 import { attachHands } from "../tools/gestures";
 import { translator } from "../ui/words";
-import { edgeLetters, scaleBar } from "../viewport/geometry";
 import {
   CT_PRESETS,
   clamp,
   dragWindow,
+  flipped,
   initialState,
   panBy,
   pixelsPerFrame,
+  placementOf,
   resetDisplay,
   type ViewState,
   zoomAt,
 } from "../viewport/state";
 import { build, type Elements, element, icon, toolButton } from "./dom";
-import { type Boot, frameInfo, type Manifest, type SeriesEntry } from "./manifest";
+import type { Boot, Manifest, SeriesEntry } from "./manifest";
+import { refreshOverlay } from "./overlay";
 
 type Tool = "page" | "window" | "zoom";
 const CACHE_BYTES = 96 * 1024 * 1024;
@@ -27,6 +29,7 @@ const SLOW_MS = 10_000;
 interface Painted {
   readonly image: ImageBitmap;
   readonly header: PictureHeader;
+  readonly state: ViewState;
   readonly bytes: number;
   close(): void;
 }
@@ -37,7 +40,7 @@ export class Viewer {
   private readonly stream: Stream;
   private readonly cache = new PictureCache<Painted>(CACHE_BYTES);
   private readonly manifests = new Map<number, Manifest>();
-  private readonly wanted = new Map<number, string>();
+  private readonly wanted = new Map<number, { key: string; state: ViewState }>();
   private state: ViewState;
   private painted: Painted | null = null;
   private generation = 0;
@@ -48,6 +51,7 @@ export class Viewer {
   private direction = 1;
   private slowTimer = 0;
   private online = true;
+  private over = false;
 
   constructor(private readonly boot: Boot) {
     this.t = translator(boot.language);
@@ -113,7 +117,7 @@ export class Viewer {
     this.refreshBars();
     if (kept?.header.quality === "refined") return;
     this.generation += 1;
-    this.wanted.set(this.generation, key);
+    this.wanted.set(this.generation, { key, state: this.state });
     this.wanted.delete(this.generation - 400);
     this.stream.want(viewMessage(this.state, this.generation, size.width, size.height));
     window.clearTimeout(this.slowTimer);
@@ -121,12 +125,14 @@ export class Viewer {
   }
 
   private async receive(header: PictureHeader, bytes: ArrayBuffer): Promise<void> {
-    const key = this.wanted.get(header.generation);
-    if (!key) return;
+    const asked = this.wanted.get(header.generation);
+    if (!asked || this.over) return;
+    const { key, state } = asked;
     const image = await createImageBitmap(new Blob([bytes], { type: header.media_type }));
     const made: Painted = {
       image,
       header,
+      state,
       bytes: image.width * image.height * 4,
       close: () => image.close(),
     };
@@ -134,7 +140,8 @@ export class Viewer {
     if (before?.header.quality === "refined" && header.quality === "preview") return;
     this.cache.put(key, made);
     const newest = header.generation === this.generation;
-    // An older picture is better than a frozen one while the newest is on its way.
+    // An older picture is better than a frozen one while the newest is on its way, but never one of another series.
+    if (state.series !== this.state.series) return;
     if (newest || (this.painted?.header.generation ?? 0) < header.generation) this.paint(made);
     if (newest) {
       window.clearTimeout(this.slowTimer);
@@ -155,8 +162,28 @@ export class Viewer {
       for (const first of this.ui.stage.querySelectorAll("img")) first.remove();
     }
     this.painted = made;
-    this.showQuality(made.header.quality);
+    this.place();
+    this.showQuality(
+      made.header.generation === this.generation || this.isShown() ? made.header.quality : "loading",
+    );
+    this.refreshBars();
     this.refreshOverlay();
+  }
+
+  /** What is on screen: texts and letters tell of the picture that is shown, not of the one on its way. */
+  private shownState(): ViewState {
+    return this.painted?.state.series === this.state.series ? this.painted.state : this.state;
+  }
+
+  private isShown(): boolean {
+    return this.painted !== null && JSON.stringify(this.painted.state) === JSON.stringify(this.state);
+  }
+
+  /** Until the server's picture of a new zoom or place comes, the old one is moved there. */
+  private place(): void {
+    this.ui.canvas.style.transform = this.painted
+      ? placementOf(this.painted.state, this.state, this.shown())
+      : "";
   }
 
   private prefetch(): void {
@@ -175,6 +202,7 @@ export class Viewer {
   private change(next: ViewState): void {
     if (next.frame !== this.state.frame) this.direction = next.frame > this.state.frame ? 1 : -1;
     this.state = next;
+    this.place();
     this.ask();
   }
 
@@ -202,9 +230,16 @@ export class Viewer {
     this.online = connected;
   }
 
+  /** The right is gone: nothing of the pictures stays, neither on screen nor in memory. */
   private end(code: string): void {
     window.clearTimeout(this.slowTimer);
+    window.cancelAnimationFrame(this.inertia);
     this.stop();
+    this.over = true;
+    this.cache.clear();
+    this.painted = null;
+    this.ui.canvas.width = this.ui.canvas.height = 1;
+    this.ui.strip.replaceChildren();
     this.ui.canvas.classList.remove("live");
     for (const first of this.ui.stage.querySelectorAll("img")) first.remove();
     this.ui.root.classList.add("ended");
@@ -262,7 +297,8 @@ export class Viewer {
     };
     for (const name of ["page", "window", "zoom"] as const) add(name, this.t(name), () => this.choose(name));
     add("play", this.t("play"), () => (this.playing ? this.stop() : this.play()));
-    this.choose("page");
+    // UX section 6: a finger pages first, a mouse windows first (it pages by its wheel).
+    this.choose(window.matchMedia("(pointer: coarse)").matches ? "page" : "window");
   }
 
   private choose(tool: Tool): void {
@@ -324,9 +360,7 @@ export class Viewer {
     add("rotate", this.t("rotate"), () =>
       this.change({ ...this.state, rotation: ((this.state.rotation + 90) % 360) as ViewState["rotation"] }),
     );
-    add("flip", this.t("flip"), () =>
-      this.change({ ...this.state, flipHorizontal: !this.state.flipHorizontal }),
-    );
+    add("flip", this.t("flip"), () => this.change(flipped(this.state, "horizontal")));
     add("invert", this.t("invert"), () => this.change({ ...this.state, invert: !this.state.invert }));
     add("info", this.t("info"), () => this.ui.root.classList.toggle("informed"));
     add("reset", this.t("reset"), () => this.reset());
@@ -353,7 +387,8 @@ export class Viewer {
   private refreshBars(): void {
     const { series, state } = this;
     const part = series.body_part || series.description;
-    this.ui.title.textContent = `${series.modality} ${part} ${state.frame + 1}/${series.frame_count}`.replace(
+    const shown = this.shownState().frame + 1;
+    this.ui.title.textContent = `${series.modality} ${part} ${shown}/${series.frame_count}`.replace(
       / +/g,
       " ",
     );
@@ -380,64 +415,16 @@ export class Viewer {
   }
 
   private refreshOverlay(): void {
-    const painted = this.painted?.header;
-    const { ui, state, boot } = this;
-    const center = painted?.window_center ?? boot.first.window_center;
-    const width = painted?.window_width ?? boot.first.window_width;
-    const lines = [`Im ${state.frame + 1}/${this.series.frame_count}`];
-    const info = this.manifest ? frameInfo(this.manifest, state.frame) : null;
-    if (info?.thickness_mm) lines.push(`${Number(info.thickness_mm.toFixed(2))} mm`);
-    ui.corners.bl.textContent = lines.join("\n");
-    const zoom = Math.round(state.zoom * 100);
-    const windowText = width == null || center == null ? "" : `W${Math.round(width)} L${Math.round(center)}`;
-    const flipped = state.flipHorizontal || state.flipVertical ? this.t("flipped") : "";
-    ui.corners.br.textContent = [windowText, zoom === 100 ? "" : `${zoom} %`, flipped]
-      .filter(Boolean)
-      .join("\n");
-    const o = boot.overlay;
-    ui.corners.tl.textContent = [
-      o["name"],
-      [o["sex"], o["birth_date"]].filter(Boolean).join(" "),
-      o["patient_id"],
-    ]
-      .filter(Boolean)
-      .join("\n");
-    ui.corners.tr.textContent = [o["accession_number"], o["study_date"]].filter(Boolean).join("\n");
-    if (info) {
-      const edges = edgeLetters(
-        info.orientation,
-        info.patient_orientation,
-        state.flipHorizontal,
-        state.flipVertical,
-        state.rotation,
-      );
-      for (const side of ["left", "right", "top", "bottom"] as const) {
-        const text = edges?.[side] ?? "";
-        const word = text === "L" ? this.t("left") : text === "R" ? this.t("right") : "";
-        ui.letters[side].textContent =
-          boot.patient_facing && word && boot.language === "zh" ? `${word} ${text}` : text;
-      }
-      this.refreshScale(info.spacing_mm, info.calibration);
-    }
-  }
-
-  private refreshScale(spacing: [number, number] | null, calibration: string): void {
-    const rect = this.painted?.header.source_rect;
-    const box = this.ui.stage.getBoundingClientRect();
-    const canvas = this.ui.canvas;
-    const turned = this.state.rotation % 180 !== 0;
-    const mm = spacing?.[turned ? 0 : 1];
-    if (!rect || !mm || !canvas.width) {
-      this.ui.scale.hidden = true;
-      return;
-    }
-    const cssWidth = canvas.width * Math.min(box.width / canvas.width, box.height / canvas.height);
-    const bar = scaleBar(((turned ? rect[3] : rect[2]) * mm) / cssWidth, box.width);
-    this.ui.scale.hidden = bar === null;
-    if (!bar) return;
-    this.ui.scale.style.width = `${bar.pixels}px`;
-    const text = bar.mm >= 10 ? `${bar.mm / 10} cm` : `${bar.mm} mm`;
-    this.ui.scale.textContent = calibration === "detector" ? `${text}*` : text;
+    const { ui, state, boot, manifest, painted } = this;
+    const series = this.series;
+    refreshOverlay(ui, {
+      boot,
+      manifest,
+      series,
+      state: this.shownState(),
+      wanted: state,
+      painted: painted?.header,
+    });
   }
 
   // Hands -------------------------------------------------------------------------------------------------------
@@ -575,6 +562,7 @@ export class Viewer {
     if (event.isComposing || event.metaKey || event.ctrlKey || event.altKey) return;
     const focused = document.activeElement;
     if (focused instanceof HTMLInputElement && focused !== this.ui.slider) return;
+    if (focused instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter")) return;
     const last = this.series.frame_count - 1;
     const preset = this.series.modality === "CT" ? CT_PRESETS.find((p) => p.key === event.key) : undefined;
     const acts: Record<string, () => void> = {
@@ -586,8 +574,8 @@ export class Viewer {
       PageUp: () => this.neighbour(-1),
       "0": () => this.setVoi("file"),
       i: () => this.change({ ...this.state, invert: !this.state.invert }),
-      h: () => this.change({ ...this.state, flipHorizontal: !this.state.flipHorizontal }),
-      v: () => this.change({ ...this.state, flipVertical: !this.state.flipVertical }),
+      h: () => this.change(flipped(this.state, "horizontal")),
+      v: () => this.change(flipped(this.state, "vertical")),
       r: () =>
         this.change({ ...this.state, rotation: ((this.state.rotation + 90) % 360) as ViewState["rotation"] }),
       l: () =>
@@ -595,6 +583,9 @@ export class Viewer {
           ...this.state,
           rotation: ((this.state.rotation + 270) % 360) as ViewState["rotation"],
         }),
+      "+": () => this.change(zoomAt(this.state, 1.25, 0, 0, this.shown())),
+      "-": () => this.change(zoomAt(this.state, 0.8, 0, 0, this.shown())),
+      "=": () => this.change({ ...this.state, zoom: 1, centerX: 0.5, centerY: 0.5 }),
       z: () => this.choose("zoom"),
       w: () => this.choose("window"),
       c: () => (this.playing ? this.stop() : this.play()),
@@ -619,7 +610,10 @@ export class Viewer {
     const count = this.series.frame_count;
     if (count < 2) return;
     const rate = clamp(this.manifest?.cine_rate_hz ?? 15, 1, 60);
-    this.playing = window.setInterval(() => this.scrollTo((this.state.frame + 1) % count), 1000 / rate);
+    // A cine waits for its pictures: skipping would show a beat that the heart does not have.
+    this.playing = window.setInterval(() => {
+      if (this.painted?.state.frame === this.state.frame) this.scrollTo((this.state.frame + 1) % count);
+    }, 1000 / rate);
     this.showPlaying();
   }
 

@@ -26,6 +26,7 @@ const WORDS = {
   item: ["部位/项目", "Part/item"],
   time: ["检查时间", "Study time"],
   images: ["影像", "Images"],
+  unit: ["幅", ""],
   view: ["看影像", "View"],
   share: ["分享", "Share"],
   arriving: ["影像正在上传", "Arriving"],
