@@ -29,6 +29,31 @@ _VERSION = 1
 _NONCE_LENGTH = 12
 _LONGEST_PREFIX = 8
 _IDEOGRAPH = re.compile(r"[\u3400-\u9fff\U00020000-\U0003134f]")
+# Surnames that are read otherwise than the character alone; two characters stand before one.
+_SURNAMES = {
+    "单": "shan",
+    "解": "xie",
+    "仇": "qiu",
+    "曾": "zeng",
+    "查": "zha",
+    "区": "ou",
+    "朴": "piao",
+    "盖": "ge",
+    "乐": "yue",
+    "覃": "qin",
+    "缪": "miao",
+    "翟": "zhai",
+    "黑": "he",
+    "种": "chong",
+    "秘": "bi",
+    "召": "shao",
+    "折": "she",
+    "员": "yun",
+    "洗": "xian",
+    "隗": "wei",
+    "繁": "po",
+    "佴": "nai",
+}
 
 
 class KeyringError(DicomnetError):
@@ -121,6 +146,19 @@ def fold_name(text: str) -> str:
     return re.sub(r"[\s^=,.·']+", "", text)
 
 
+def _pinyin_forms(name: str) -> set[str]:
+    """Pinyin and initials in each way the name may be typed: the surname's own reading, and ü as v, u or yu."""
+    syllables = lazy_pinyin(name)
+    initials = lazy_pinyin(name, style=Style.FIRST_LETTER)
+    forms = {"".join(syllables), "".join(initials)}
+    surname = next((s for s in _SURNAMES if name.startswith(s)), None)
+    if surname is not None:
+        reading = _SURNAMES[surname].split()
+        forms.add("".join([*reading, *syllables[len(surname) :]]))
+        forms.add("".join([*(syllable[0] for syllable in reading), *initials[len(surname) :]]))
+    return forms | {form.replace("v", spelling) for form in forms if "v" in form for spelling in ("u", "yu")}
+
+
 @lru_cache(maxsize=4096)
 def name_forms(name: str) -> tuple[str, ...]:
     """Every form a name is searched by: each component group whole and, for ideographs, pinyin and its initials."""
@@ -134,8 +172,7 @@ def name_forms(name: str) -> tuple[str, ...]:
         if len(parts) > 1:
             forms.add("".join(reversed(parts[:2])))
         if _IDEOGRAPH.search(folded):
-            forms.add("".join(lazy_pinyin(folded)))
-            forms.add("".join(lazy_pinyin(folded, style=Style.FIRST_LETTER)))
+            forms.update(_pinyin_forms(folded))
     return tuple(sorted(forms))
 
 

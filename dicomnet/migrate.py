@@ -36,6 +36,11 @@ async def migrate(owner_url: str, folders: Sequence[Path]) -> list[str]:
             str(row["name"]): str(row["sha256"])
             for row in await connection.fetch("select name, sha256 from public.cloudfilm_migration")
         }
+        known = {f"{folder.parent.name}/{path.name}" for folder in folders for path in folder.glob("*.sql")}
+        owners = {folder.parent.name for folder in folders}
+        for name in sorted(done):
+            if name.split("/")[0] in owners and name not in known:
+                raise MigrationError(file=name, what="the database is newer than this program")
         applied: list[str] = []
         for folder in folders:
             for path in sorted(folder.glob("*.sql")):

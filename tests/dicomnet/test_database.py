@@ -129,6 +129,10 @@ async def test_migrations_apply_once_and_a_changed_file_is_refused(urls: Urls, t
     with pytest.raises(MigrationError):
         await migrate(urls.owner, [folder])
     (folder / "0001_x.sql").write_text("create table public.x (a int)")
+    (folder / "0001_x.sql").rename(folder / "0009_x.sql")
+    with pytest.raises(MigrationError, match="newer"):
+        await migrate(urls.owner, [folder])
+    (folder / "0009_x.sql").rename(folder / "0001_x.sql")
     (folder / "0002_x.sql").write_text("create table public.z (a int); select 1/0")
     with pytest.raises(MigrationError):
         await migrate(urls.owner, [folder])

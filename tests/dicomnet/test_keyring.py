@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomnet.keyring import Keyring, KeyringError, name_matches
+from dicomnet.keyring import Keyring, KeyringError, fold_name, name_matches
 
 RING = Keyring(bytes(range(32)))
 NAMES = st.text(st.sampled_from("张王李明小华AbcZ^= ·"), min_size=1, max_size=12)
@@ -43,6 +43,34 @@ def test_component_groups_are_searched_each() -> None:
     assert found("Zhang^XiaoDong=张^小东=", "张小*")
     assert found("Zhang^XiaoDong=张^小东=", "zhangxiaodong")
     assert found("Doe^Jane", "jane*")
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("单雄信", "shanxiongxin"),
+        ("单雄信", "dan*"),
+        ("单雄信", "sxx"),
+        ("尉迟恭", "yuchi*"),
+        ("曾小贤", "zeng*"),
+        ("吕布", "lvbu"),
+        ("吕布", "lubu"),
+        ("吕^布", "lyu*"),
+        ("张　三", "张三"),
+        ("ＺＨＡＮＧ^San", "zhangsan"),
+    ],
+)
+def test_surnames_by_their_own_reading_and_the_spellings_of_one_sound(name: str, pattern: str) -> None:
+    assert found(name, pattern)
+    assert not found("王五", pattern)
+
+
+@given(NAMES, st.data())
+def test_wildcards_anywhere_keep_the_name(name: str, data: st.DataObject) -> None:
+    marks = st.sampled_from("=?*")
+    pattern = "".join({"=": c, "?": "?", "*": "*"}[data.draw(marks)] for c in fold_name(name.split("=")[0]))
+    if name_matches(name, pattern):
+        assert set(RING.blind_query(pattern)) <= set(RING.blind_tokens_for_name(name)), pattern
 
 
 @given(NAMES, st.data())

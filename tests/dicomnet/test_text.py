@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.data import get_charset_files
+from pydicom.dataset import Dataset
 from pydicom.filereader import dcmread
+from pydicom.multival import MultiValue
+from pydicom.valuerep import PersonName
 
 from dicomnet.text import decode_text
 
 NAME = "张小明"
+Declared = str | Sequence[str] | None
 
 
 @pytest.mark.parametrize(
@@ -37,13 +43,26 @@ def test_any_bytes_give_text(raw: bytes, declared: str | None) -> None:
     assert isinstance(decode_text(raw, declared), str)
 
 
-def test_names_of_the_wheels_character_set_files() -> None:
-    paths = [
-        path for path in get_charset_files("chr*.dcm") if "chrX2" in path or "chrX1" in path or "chrFren.dcm" in path
-    ]
-    assert len(paths) >= 3
+def names(dataset: Dataset, inherited: Declared = None) -> Iterator[tuple[PersonName, Declared]]:
+    """Every name with the character set that holds for it: a sequence item may have its own (PS3.3 C.12.1.1.2)."""
+    declared = dataset.get("SpecificCharacterSet", inherited)
+    for element in dataset:
+        if element.VR == "SQ":
+            for item in element.value:
+                yield from names(item, declared)
+        elif element.VR == "PN" and element.value:
+            values = element.value if isinstance(element.value, MultiValue) else [element.value]
+            yield from ((value, declared) for value in values)
+
+
+def test_names_of_every_character_set_file_of_the_wheel() -> None:
+    paths = sorted(set(get_charset_files("*.dcm")))
+    assert len(paths) >= 15
+    checked = 0
     for path in paths:
-        dataset = dcmread(path)
-        element = dataset["PatientName"]
-        raw = element.value.original_string
-        assert decode_text(raw, dataset.SpecificCharacterSet) == str(element.value)
+        for name, declared in names(dcmread(path)):
+            raw = name.original_string
+            if isinstance(raw, bytes):
+                assert decode_text(raw, declared) == str(name), path
+                checked += not raw.isascii() or b"\x1b" in raw
+    assert checked >= 15
