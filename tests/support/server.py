@@ -55,7 +55,7 @@ class Server:
         self.username, self.password = "admin", ""
         self.output: list[str] = []
         self.ready_file = home / "ready.json"
-        self._settings = settings
+        self.settings = settings
         self.process: subprocess.Popen[str]
 
     # Life -------------------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ class Server:
             "CLOUDFILM_HTTP": "127.0.0.1:0",
             "CLOUDFILM_DICOM": "127.0.0.1:0",
             "CLOUDFILM_RENDER_MEMORY_MB": "256",
-            **{f"CLOUDFILM_{name.upper()}": value for name, value in self._settings.items()},
+            **{f"CLOUDFILM_{name.upper()}": value for name, value in self.settings.items()},
         }
 
     def start(self) -> Server:
