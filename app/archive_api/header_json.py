@@ -36,10 +36,11 @@ def header_json(header: bytes, url: str, pixel_element: str, pixel_vr: str) -> b
     found: dict[str, Any] = {}
     for tag in sorted(dataset.keys()):
         name = f"{int(tag):08X}"
-        if name[4:] == "0000":
-            continue  # group lengths are of the encoding, not of the object
-        raw = dataset.get_item(tag)
+        if name[4:] == "0000" or name.startswith("FFFE"):
+            continue  # group lengths and delimiters are of the encoding, not of the object
+        raw = None
         try:
+            raw = dataset.get_item(tag)
             found[name] = _element(dataset, raw, charset, f"{url}/bulkdata/{name}")
         except Exception:  # whatever a value of a foreign program makes of the library, the rest stays readable
             found[name] = _as_bytes(raw)

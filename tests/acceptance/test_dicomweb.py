@@ -15,17 +15,12 @@ from tests.support.dicom_files import as_bytes, make_ct, packaged_files
 from tests.support.multipart import body, parts
 from tests.support.server import Server
 
-_WANTED = ("CT_small.dcm", "MR_small.dcm", "JPEG2000.dcm", "US1_J2KR.dcm", "SC_rgb_rle.dcm", "MR_small_RLE.dcm")
+_WANTED = ("CT_small.dcm", "MR_small.dcm", "JPEG2000.dcm", "SC_rgb_rle.dcm")
 
 
 def _samples() -> list[Path]:
     """Files of pydicom's wheel with pixels and complete UIDs."""
-    found: list[Path] = []
-    for path in packaged_files():
-        if path.name not in _WANTED:
-            continue
-        found.append(path)
-    return found
+    return [path for path in packaged_files() if path.name in _WANTED]
 
 
 def _client(server: Server) -> DICOMwebClient:
@@ -42,7 +37,7 @@ def test_a_foreign_client_gets_back_what_it_sent(server: Server) -> None:
     client = _client(server)
     sent = [pydicom.dcmread(path) for path in _samples()]
     sent = [ds for ds in sent if _complete(ds)]
-    assert len(sent) >= 4
+    assert len(sent) == len(_WANTED)
     for ds in sent:
         client.store_instances([ds])
         where: dict[str, Any] = {
