@@ -75,7 +75,9 @@ def first_study(context: BrowserContext, url: str, modality: str) -> int:
 def settle(page: Page) -> None:
     """Until the viewer shows its refined picture and the thumbnails are there."""
     page.wait_for_selector(_SETTLED, timeout=READY_MS)
-    page.wait_for_function("Array.from(document.images).every((image) => image.complete)", timeout=READY_MS)
+    for image in page.locator("#strip img").all():
+        image.scroll_into_view_if_needed()
+    page.wait_for_load_state("networkidle", timeout=READY_MS)
 
 
 def _take(page: Page, folder: Path, name: str, device: str) -> None:

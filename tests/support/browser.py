@@ -1,0 +1,69 @@
+"""A real Chromium with a phone's screen and fingers, or a desktop's mouse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from playwright.sync_api import BrowserContext, Page
+
+from tools.screenshots import DEVICES, chromium
+
+Finger = tuple[float, float]
+
+
+@contextmanager
+def device(kind: str, language: str = "zh-CN") -> Iterator[BrowserContext]:
+    """A fresh context: ``phone`` or ``desktop``."""
+    with chromium() as browser:
+        context = browser.new_context(locale=language, ignore_https_errors=True, **DEVICES[kind])
+        try:
+            yield context
+        finally:
+            context.close()
+
+
+def touch(page: Page, *paths: Sequence[Finger]) -> None:
+    """Fingers go down, along their paths step by step (all paths equally long), and up: real touch events."""
+    session = page.context.new_cdp_session(page)
+
+    def send(kind: str, step: int) -> None:
+        points = [{"x": path[step][0], "y": path[step][1], "id": number} for number, path in enumerate(paths)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [] if kind == "touchEnd" else points})
+
+    send("touchStart", 0)
+    for step in range(1, len(paths[0])):
+        send("touchMove", step)
+    send("touchEnd", 0)
+    session.detach()
+
+
+def line(start: Finger, end: Finger, steps: int = 12) -> list[Finger]:
+    """Points from start to end."""
+    return [
+        (start[0] + (end[0] - start[0]) * step / steps, start[1] + (end[1] - start[1]) * step / steps)
+        for step in range(steps + 1)
+    ]
+
+
+def shown_number(page: Page) -> int:
+    """Number of the picture on screen, from 1, as the title names it."""
+    found = re.search(r"(\d+)/\d+", page.inner_text("#title"))
+    return int(found.group(1)) if found else 0
+
+
+def shown_window(page: Page) -> tuple[int, int]:
+    """(W, L) as the lower right corner says."""
+    found = re.search(r"W(-?\d+) L(-?\d+)", page.inner_text(".corner.br"))
+    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+
+
+def settled(page: Page) -> None:
+    """Until the refined picture of what was asked for is on screen."""
+    page.wait_for_selector('.quality[data-quality="refined"]')
+
+
+def painted(page: Page) -> str:
+    """The picture on screen as a data address: differs when another picture is shown."""
+    return str(page.evaluate("document.querySelector('#picture').toDataURL()"))
