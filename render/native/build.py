@@ -42,7 +42,8 @@ def compiler() -> tuple[list[str], bool]:
         if name and shutil.which(name):
             return [name], False
     if importlib.util.find_spec("ziglang") is not None:
-        return [sys.executable, "-m", "ziglang", "c++"], True
+        # "cc": the kernels need no C++ library, and Zig would first compile its own for minutes.
+        return [sys.executable, "-m", "ziglang", "cc", "-x", "c++"], True
     raise BuildError("no C++ compiler: install g++ or the Python package ziglang")
 
 
@@ -73,7 +74,18 @@ def _compile(target: Path, flags: list[str], extra: tuple[str, ...]) -> None:
             flags = []
     temporary = target.with_suffix(f".{os.getpid()}.tmp.so")
     # No contraction: both backends and every variant give the same sums.
-    options = ["-O3", "-std=c++17", "-fPIC", "-shared", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra"]
+    options = [
+        "-O3",
+        "-std=c++17",
+        "-fPIC",
+        "-shared",
+        "-ffp-contract=off",
+        "-fno-math-errno",
+        "-fno-exceptions",
+        "-fno-rtti",
+        "-Wall",
+        "-Wextra",
+    ]
     run = subprocess.run(
         [*command, *options, *flags, *extra, str(SOURCE), "-o", str(temporary)], capture_output=True, text=True
     )

@@ -4,7 +4,7 @@
 #include "../kernels/resample.h"
 #include "../kernels/similarity.h"
 
-#include <cstdlib>
+#include <stdlib.h>
 
 #define CF_ABI_VERSION 3
 
@@ -13,8 +13,8 @@ namespace {
 // Floats for one row of a source, with `padding` zeros behind it. False when there is no memory.
 class Row {
  public:
-  Row(long size, long padding) : values_(static_cast<float*>(std::calloc((size_t)(size + padding), sizeof(float)))) {}
-  ~Row() { std::free(values_); }
+  Row(long size, long padding) : values_(static_cast<float*>(calloc((size_t)(size + padding), sizeof(float)))) {}
+  ~Row() { free(values_); }
   Row(const Row&) = delete;
   Row& operator=(const Row&) = delete;
   float* get() const { return values_; }

@@ -221,3 +221,20 @@ def test_the_build_skips_what_is_up_to_date(tmp_path: Path) -> None:
     first = build.build(tmp_path)
     times = [path.stat().st_mtime_ns for path in first]
     assert [path.stat().st_mtime_ns for path in build.build(tmp_path)] == times
+
+
+def test_zig_builds_where_there_is_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ziglang")
+
+    def nothing(_name: str) -> None:
+        return None
+
+    monkeypatch.setattr(build.shutil, "which", nothing)
+    baseline = dict(list(build.targets().items())[-1:])
+    monkeypatch.setattr(build, "targets", lambda: baseline)
+    (built,) = build.build(tmp_path)
+    source = _image(np.int16, 40, 30)
+    taps = make_taps(30, 0.0, 30.0, 17, True), make_taps(40, 0.0, 40.0, 23, True)
+    table = DisplayTable(np.arange(256, dtype=np.uint8), 0.0, 0.1)
+    ours = NativeBackend(1, library.load(built)).gray(source, *taps, table)
+    assert np.array_equal(ours, NativeBackend(1).gray(source, *taps, table))
