@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +67,8 @@ def _run(names: list[str], options: Options, path: Path | None) -> int:
     if unknown:
         print(f"cloudfilm: no benchmark {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
         return 2
+    # Told to end: leave through the with-blocks, so that no server, browser or network namespace stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     document = run([known[name] for name in names], options)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
