@@ -62,7 +62,6 @@ def test_names_of_every_character_set_file_of_the_wheel() -> None:
     for path in paths:
         for name, declared in names(dcmread(path)):
             raw = name.original_string
-            if isinstance(raw, bytes):
-                assert decode_text(raw, declared) == str(name), path
-                checked += not raw.isascii() or b"\x1b" in raw
+            assert decode_text(raw, declared) == str(name), path
+            checked += not raw.isascii() or b"\x1b" in raw
     assert checked >= 15
