@@ -27,7 +27,7 @@ from dicomnet.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 
 _STOP_S = 6.0
 _LONGEST_PAUSE_S = 5.0
-_READY_S = 60.0
+_READY_S = 120.0
 _HOPELESS = 3
 _DATABASE_LOOK_S = 0.5
 

@@ -13,6 +13,8 @@ from pydicom.uid import generate_uid
 from tests.support.dicom_files import as_bytes, make_ct
 from tests.support.server import Server
 
+pytestmark = pytest.mark.timeout(400)
+
 
 def make_folder(folder: Path, count: int) -> Path:
     (folder / "sub").mkdir(parents=True)

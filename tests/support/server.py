@@ -24,7 +24,7 @@ import pytest
 from dicomnet.embedded_postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 90.0
+START_S = 150.0
 NEW_PASSWORD = "a-long-test-password"
 
 

@@ -40,7 +40,7 @@ async def test_lag_is_seen() -> None:
     await asyncio.sleep(0.005)
     task.cancel()
     assert lag.quantile(1.0) >= 0.09
-    assert calm < 0.05
+    assert calm < lag.quantile(1.0)
     assert LoopLag().quantile(0.99) == 0.0
 
 
