@@ -22,6 +22,7 @@ create table queue.job (
   finished_at timestamptz
 );
 create unique index job_single_flight on queue.job (institution_id, queue, single_flight_key) where state = 'waiting' and single_flight_key is not null;
+create index job_leased on queue.job (queue, leased_until) where state = 'running';
 create index job_ready on queue.job (queue, priority desc, run_after, job_id) where state in ('waiting', 'running');
 create index job_order on queue.job (queue, ordering_key, job_id) where state in ('waiting', 'running') and ordering_key <> '';
 call archive.protect('queue.job');
