@@ -14,6 +14,12 @@ from dicomnet.errors import DicomnetError
 
 VERIFICATION = "1.2.840.10008.1.1"
 
+# Classes of PS3.6 that the library's dictionary does not have yet.
+_NEWER: Mapping[str, str] = {
+    "1.2.840.10008.5.1.4.1.1.66.7": "Label Map Segmentation Storage",
+    "1.2.840.10008.5.1.4.1.1.66.8": "Height Map Segmentation Storage",
+}
+
 
 class SopClassFileError(DicomnetError):
     """The configuration file of SOP classes cannot be read; ``data['what']`` says why."""
@@ -56,7 +62,7 @@ def storage_classes(extra_file: Path | None = None) -> dict[str, SopClass]:
 
     Raises SopClassFileError.
     """
-    classes: dict[str, SopClass] = {}
+    classes = {uid: SopClass(uid, name) for uid, name in _NEWER.items()}
     for uid, (name, kind, _info, _retired, keyword) in UID_dictionary.items():
         if (
             kind == "SOP Class"

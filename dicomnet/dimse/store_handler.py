@@ -21,7 +21,7 @@ log = structlog.get_logger("dicomnet.dimse")
 SUCCESS = 0x0000
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 OUT_OF_RESOURCES = 0xA700
-MISMATCH = 0xA900
+DATA_SET_DOES_NOT_MATCH = 0xB007
 CANNOT_UNDERSTAND = 0xC000
 
 # Stable code -> DIMSE status (PS3.4 Table B.2-1). Codes that are not here are 0xC000.
@@ -29,7 +29,6 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "ingest.disk_full": OUT_OF_RESOURCES,
     "ingest.unavailable": OUT_OF_RESOURCES,
     "ingest.too_large": OUT_OF_RESOURCES,
-    "ingest.sop_class_mismatch": MISMATCH,
     "ingest.sop_class_unknown": SOP_CLASS_NOT_SUPPORTED,
     "ingest.not_dicom": 0xC001,
     "ingest.truncated": 0xC002,
@@ -75,14 +74,13 @@ class StoreHandler:
         """Archive one object. 0x0000 is returned only after the commit; every refusal is logged."""
         peer = request.peer
         try:
-            await self._ingest.store(
+            stored = await self._ingest.store(
                 request.path,
                 institution_id=peer.institution_id,
                 source=f"ae:{peer.calling_ae_title}",
                 transfer_syntax_uid=request.transfer_syntax_uid,
                 sop_class_uid=request.sop_class_uid,
                 sop_instance_uid=request.sop_instance_uid,
-                sop_class_checked=True,
                 sha256=request.sha256,
             )
         except IngestError as error:
@@ -98,4 +96,8 @@ class StoreHandler:
                 **{f"data_{key}": value for key, value in error.data.items()},
             )
             return StoreReply(status, error.code)
+        if stored.sop_class_uid != request.sop_class_uid:
+            # A warning, not a refusal: the object is kept (PS3.4 Table B.2-1, B007).
+            log.warning("dimse.sop_class_mismatch", announced=request.sop_class_uid, found=stored.sop_class_uid)
+            return StoreReply(DATA_SET_DOES_NOT_MATCH, "ingest.sop_class_mismatch")
         return StoreReply(SUCCESS)

@@ -81,7 +81,6 @@ async def test_an_unknown_or_suspended_title_is_rejected(
     [
         ({"PixelData": bytes(20)}, 0xC003, "ingest.pixel_data_short"),
         ({"SeriesInstanceUID": "../../x"}, 0xC006, "ingest.uid_invalid"),
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4"}, 0xA900, "ingest.sop_class_mismatch"),
     ],
 )
 @pytest.mark.filterwarnings("ignore")
@@ -94,8 +93,6 @@ async def test_a_refusal_has_a_status_and_its_code_as_comment(
 
     def run() -> list[Any]:
         with associated(scp.port, good) as association:
-            if "SOPClassUID" in changes:
-                return [_send_as(association, bad, good.SOPClassUID), association.send_c_store(good)]
             return [association.send_c_store(bad), association.send_c_store(good)]
 
     refused, accepted = await asyncio.to_thread(run)
@@ -111,6 +108,23 @@ async def test_a_refusal_has_a_status_and_its_code_as_comment(
     assert entry["correlation_id"]
     assert "小明" not in log
     assert "\\u5c0f" not in log
+
+
+async def test_another_class_than_announced_is_kept_with_a_warning(
+    scp: ScpProcess, database: Database, institution: int
+) -> None:
+    good, other = make_ct(), make_ct()
+    other.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+
+    def run() -> Any:
+        with associated(scp.port, good) as association:
+            return _send_as(association, other, good.SOPClassUID)
+
+    answer = await asyncio.to_thread(run)
+    assert answer.Status == 0xB007
+    assert answer.ErrorComment == "ingest.sop_class_mismatch"
+    assert await database.fetchval(institution, "select sop_class_uid from archive.instance") == other.SOPClassUID
+    assert "dimse.sop_class_mismatch" in (scp.home / "scp.log").read_text()
 
 
 def _send_as(association: Any, dataset: FileDataset, sop_class_uid: str) -> Any:
