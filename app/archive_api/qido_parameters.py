@@ -16,7 +16,8 @@ from dicomnet.archive.query import StudyFilters
 
 MAX_LIMIT, DEFAULT_LIMIT, MAX_OFFSET = 1000, 200, 10_000
 _MOST_PARAMETERS, _LONGEST_VALUE, _MOST_UIDS = 64, 8192, 500
-_UID = re.compile(r"[0-9.]{1,64}")
+# Some senders write UIDs that are none; what is archived can be found by what it says.
+_UID = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _DATE = re.compile(r"[0-9]{8}")
 _TIME = re.compile(r"[0-9]{2,6}(\.[0-9]{1,6})?")
 
