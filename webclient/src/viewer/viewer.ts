@@ -2,22 +2,18 @@
 
 import { PictureCache } from "../net/cache";
 import { type PictureHeader, Stream, viewMessage } from "../net/stream";
-import { attachHands } from "../tools/gestures";
 import { translator } from "../ui/words";
 import {
   CT_PRESETS,
   clamp,
-  dragWindow,
   flipped,
   initialState,
-  panBy,
-  pixelsPerFrame,
   placementOf,
   resetDisplay,
   type ViewState,
-  zoomAt,
 } from "../viewport/state";
 import { build, type Elements, element, icon, toolButton } from "./dom";
+import { ViewerHands } from "./hands";
 import type { Boot, Manifest, SeriesEntry } from "./manifest";
 import { refreshOverlay } from "./overlay";
 
@@ -36,24 +32,23 @@ interface Painted {
 
 export class Viewer {
   private readonly t;
-  private readonly ui: Elements;
+  readonly ui: Elements;
+  private readonly hands = new ViewerHands(this);
   private readonly stream: Stream;
   private readonly cache = new PictureCache<Painted>(CACHE_BYTES);
   private readonly manifests = new Map<number, Manifest>();
   private readonly wanted = new Map<number, { key: string; state: ViewState }>();
-  private state: ViewState;
-  private painted: Painted | null = null;
+  state: ViewState;
+  painted: Painted | null = null;
   private generation = 0;
-  private tool: Tool = "page";
-  private travel = 0;
-  private inertia = 0;
+  tool: Tool = "page";
   private playing = 0;
   private direction = 1;
   private slowTimer = 0;
   private online = true;
   private over = false;
 
-  constructor(private readonly boot: Boot) {
+  constructor(readonly boot: Boot) {
     this.t = translator(boot.language);
     this.ui = build(this.t);
     this.state = initialState(boot.first.series, boot.first.frame);
@@ -67,7 +62,7 @@ export class Viewer {
     this.buildStrip();
     this.buildTools();
     this.buildSheet();
-    this.listen();
+    this.hands.listen();
     this.refreshBars();
     this.showQuality("preview");
     this.askManifest();
@@ -76,13 +71,13 @@ export class Viewer {
 
   // Asking and painting -----------------------------------------------------------------------------------------
 
-  private get series(): SeriesEntry {
+  get series(): SeriesEntry {
     const found = this.boot.series.find((entry) => entry.series === this.state.series) ?? this.boot.series[0];
     if (!found) throw new Error("viewer: no series");
     return found;
   }
 
-  private get manifest(): Manifest | undefined {
+  get manifest(): Manifest | undefined {
     return this.manifests.get(this.state.series);
   }
 
@@ -108,7 +103,7 @@ export class Viewer {
     return JSON.stringify([state, size.width, size.height]);
   }
 
-  private ask(): void {
+  ask(): void {
     const size = this.size();
     const key = this.key(this.state, size);
     const kept = this.cache.get(key);
@@ -182,7 +177,7 @@ export class Viewer {
   /** Until the server's picture of a new zoom or place comes, the old one is moved there. */
   private place(): void {
     this.ui.canvas.style.transform = this.painted
-      ? placementOf(this.painted.state, this.state, this.shown())
+      ? placementOf(this.painted.state, this.state, this.hands.shown())
       : "";
   }
 
@@ -199,7 +194,7 @@ export class Viewer {
     this.stream.send({ t: "prefetch", series: this.state.series, frames });
   }
 
-  private change(next: ViewState): void {
+  change(next: ViewState): void {
     if (next.frame !== this.state.frame) this.direction = next.frame > this.state.frame ? 1 : -1;
     this.state = next;
     this.place();
@@ -233,7 +228,7 @@ export class Viewer {
   /** The right is gone: nothing of the pictures stays, neither on screen nor in memory. */
   private end(code: string): void {
     window.clearTimeout(this.slowTimer);
-    window.cancelAnimationFrame(this.inertia);
+    this.hands.rest();
     this.stop();
     this.over = true;
     this.cache.clear();
@@ -296,12 +291,12 @@ export class Viewer {
       return button;
     };
     for (const name of ["page", "window", "zoom"] as const) add(name, this.t(name), () => this.choose(name));
-    add("play", this.t("play"), () => (this.playing ? this.stop() : this.play()));
+    add("play", this.t("play"), () => this.togglePlay());
     // UX section 6: a finger pages first, a mouse windows first (it pages by its wheel).
     this.choose(window.matchMedia("(pointer: coarse)").matches ? "page" : "window");
   }
 
-  private choose(tool: Tool): void {
+  choose(tool: Tool): void {
     this.tool = tool;
     for (const button of this.ui.tools.querySelectorAll<HTMLButtonElement>("button")) {
       if (button.dataset["tool"] !== "play")
@@ -337,12 +332,12 @@ export class Viewer {
     }
   }
 
-  private setVoi(voi: "file" | "auto"): void {
+  setVoi(voi: "file" | "auto"): void {
     this.change({ ...this.state, voi, windowCenter: null, windowWidth: null });
     this.refreshChips();
   }
 
-  private setWindow(center: number, width: number): void {
+  setWindow(center: number, width: number): void {
     this.change({ ...this.state, voi: "window", windowCenter: center, windowWidth: width });
     this.refreshChips();
   }
@@ -373,12 +368,12 @@ export class Viewer {
     this.ui.sheet.append(language);
   }
 
-  private reset(): void {
+  reset(): void {
     this.change(resetDisplay(this.state));
     this.refreshChips();
   }
 
-  private toggleSheet(open = this.ui.sheet.hidden): void {
+  toggleSheet(open = this.ui.sheet.hidden): void {
     this.ui.sheet.hidden = !open;
     this.ui.more.setAttribute("aria-expanded", String(open));
     if (open) this.ui.sheet.querySelector("button")?.focus();
@@ -429,181 +424,26 @@ export class Viewer {
 
   // Hands -------------------------------------------------------------------------------------------------------
 
-  private scrollTo(frame: number): void {
+  scrollTo(frame: number): void {
     const next = clamp(frame, 0, this.series.frame_count - 1);
     if (next !== this.state.frame) this.change({ ...this.state, frame: next });
   }
 
-  /** The viewport's size as fractions of the shown image at zoom 1. */
-  private shown(): { w: number; h: number } {
-    const box = this.ui.stage.getBoundingClientRect();
-    const info = this.manifest?.shared;
-    const aspect = info?.spacing_mm ? info.spacing_mm[0] / info.spacing_mm[1] : 1;
-    const columns = info?.columns ?? this.boot.first.width;
-    const rows = (info?.rows ?? this.boot.first.height) * aspect;
-    const turned = this.state.rotation % 180 !== 0;
-    const [w, h] = turned ? [box.height, box.width] : [box.width, box.height];
-    const scale = Math.min(w / columns, h / rows);
-    return { w: box.width / (columns * scale), h: box.height / (rows * scale) };
-  }
-
-  private fraction(x: number, y: number): [number, number] {
-    const box = this.ui.stage.getBoundingClientRect();
-    return [(x - box.left) / box.width - 0.5, (y - box.top) / box.height - 0.5];
-  }
-
-  private drag(dx: number, dy: number, x: number, y: number, button: number): void {
-    const box = this.ui.stage.getBoundingClientRect();
-    const tool = button === 1 ? "pan" : button === 2 ? "zoom" : this.tool;
-    if (tool === "window") {
-      const now = this.painted?.header;
-      const center = this.state.windowCenter ?? now?.window_center ?? this.boot.first.window_center ?? 40;
-      const width = this.state.windowWidth ?? now?.window_width ?? this.boot.first.window_width ?? 400;
-      const next = dragWindow(center, width, dx, dy);
-      this.change({ ...this.state, voi: "window", windowCenter: next.center, windowWidth: next.width });
-    } else if (tool === "zoom") {
-      this.change(zoomAt(this.state, Math.exp(-dy / 150), ...this.fraction(x, y), this.shown()));
-    } else if (tool === "pan" || this.series.frame_count === 1) {
-      if (this.state.zoom > 1) this.change(panBy(this.state, dx / box.width, dy / box.height, this.shown()));
-    } else {
-      this.travelBy(dy, box.height);
-    }
-  }
-
-  private travelBy(dy: number, height: number): void {
-    this.travel += dy;
-    const step = pixelsPerFrame(this.series.frame_count, height);
-    const frames = Math.trunc(this.travel / step);
-    if (frames !== 0) {
-      this.travel -= frames * step;
-      this.scrollTo(this.state.frame + frames);
-    }
-  }
-
-  private glide(velocity: number): void {
-    window.cancelAnimationFrame(this.inertia);
-    if (
-      this.tool !== "page" ||
-      Math.abs(velocity) < 0.3 ||
-      matchMedia("(prefers-reduced-motion: reduce)").matches
-    )
-      return;
-    let last = performance.now();
-    let speed = clamp(velocity, -4, 4);
-    const tick = (now: number) => {
-      const dt = now - last;
-      last = now;
-      this.travelBy(speed * dt, this.ui.stage.clientHeight);
-      speed *= Math.exp(-dt / 220);
-      if (Math.abs(speed) > 0.05) this.inertia = window.requestAnimationFrame(tick);
-    };
-    this.inertia = window.requestAnimationFrame(tick);
-  }
-
-  private listen(): void {
-    attachHands(this.ui.stage, {
-      drag: (dx, dy, x, y, button) => {
-        window.cancelAnimationFrame(this.inertia);
-        this.drag(dx, dy, x, y, button);
-      },
-      pinch: (scale, dx, dy, x, y) => {
-        const box = this.ui.stage.getBoundingClientRect();
-        const zoomed = zoomAt(this.state, scale, ...this.fraction(x, y), this.shown());
-        this.change(panBy(zoomed, dx / box.width, dy / box.height, this.shown()));
-      },
-      tap: () => {
-        if (!this.ui.sheet.hidden) this.toggleSheet(false);
-        else this.ui.root.classList.toggle("bare");
-      },
-      doubleTap: (x, y) => {
-        if (this.state.zoom > 1) this.change({ ...this.state, zoom: 1, centerX: 0.5, centerY: 0.5 });
-        else this.change(zoomAt(this.state, 2, ...this.fraction(x, y), this.shown()));
-      },
-      wheel: (deltaY, event) => {
-        const step = Math.sign(deltaY);
-        if (event.ctrlKey) {
-          this.change(
-            zoomAt(
-              this.state,
-              step < 0 ? 1.15 : 1 / 1.15,
-              ...this.fraction(event.clientX, event.clientY),
-              this.shown(),
-            ),
-          );
-        } else {
-          const jump = event.shiftKey ? Math.max(1, Math.round(this.series.frame_count / 20)) : 1;
-          this.scrollTo(this.state.frame + step * jump);
-        }
-      },
-      end: (_vx, vy) => this.glide(vy),
-    });
-    this.ui.slider.addEventListener("input", () => {
-      this.ui.bubble.classList.add("shown");
-      this.scrollTo(Number(this.ui.slider.value));
-    });
-    this.ui.slider.addEventListener("change", () => this.ui.bubble.classList.remove("shown"));
-    this.ui.more.addEventListener("click", () => this.toggleSheet());
-    this.ui.close.addEventListener("click", () => this.leave());
-    window.addEventListener("keydown", (event) => this.keyDown(event));
-    let resized = 0;
-    window.addEventListener("resize", () => {
-      window.clearTimeout(resized);
-      resized = window.setTimeout(() => this.ask(), 120);
-    });
-  }
-
-  private leave(): void {
+  leave(): void {
     if (this.boot.close_url) location.assign(this.boot.close_url);
     else if (history.length > 1) history.back();
     else window.close();
   }
 
-  private keyDown(event: KeyboardEvent): void {
-    if (event.isComposing || event.metaKey || event.ctrlKey || event.altKey) return;
-    const focused = document.activeElement;
-    if (focused instanceof HTMLInputElement && focused !== this.ui.slider) return;
-    if (focused instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter")) return;
-    const last = this.series.frame_count - 1;
-    const preset = this.series.modality === "CT" ? CT_PRESETS.find((p) => p.key === event.key) : undefined;
-    const acts: Record<string, () => void> = {
-      ArrowUp: () => this.scrollTo(this.state.frame - 1),
-      ArrowDown: () => this.scrollTo(this.state.frame + 1),
-      Home: () => this.scrollTo(0),
-      End: () => this.scrollTo(last),
-      PageDown: () => this.neighbour(1),
-      PageUp: () => this.neighbour(-1),
-      "0": () => this.setVoi("file"),
-      i: () => this.change({ ...this.state, invert: !this.state.invert }),
-      h: () => this.change(flipped(this.state, "horizontal")),
-      v: () => this.change(flipped(this.state, "vertical")),
-      r: () =>
-        this.change({ ...this.state, rotation: ((this.state.rotation + 90) % 360) as ViewState["rotation"] }),
-      l: () =>
-        this.change({
-          ...this.state,
-          rotation: ((this.state.rotation + 270) % 360) as ViewState["rotation"],
-        }),
-      "+": () => this.change(zoomAt(this.state, 1.25, 0, 0, this.shown())),
-      "-": () => this.change(zoomAt(this.state, 0.8, 0, 0, this.shown())),
-      "=": () => this.change({ ...this.state, zoom: 1, centerX: 0.5, centerY: 0.5 }),
-      z: () => this.choose("zoom"),
-      w: () => this.choose("window"),
-      c: () => (this.playing ? this.stop() : this.play()),
-      " ": () => this.reset(),
-      Escape: () => this.toggleSheet(false),
-    };
-    const act = preset
-      ? () => this.setWindow(preset.center, preset.width)
-      : (acts[event.key] ?? acts[event.key.toLowerCase()]);
-    if (!act) return;
-    event.preventDefault();
-    act();
-  }
-
-  private neighbour(step: number): void {
+  neighbour(step: number): void {
     const index = this.boot.series.findIndex((entry) => entry.series === this.state.series) + step;
     const entry = this.boot.series[index];
     if (entry) this.openSeries(entry);
+  }
+
+  togglePlay(): void {
+    if (this.playing) this.stop();
+    else this.play();
   }
 
   private play(): void {
