@@ -26,13 +26,19 @@ def source() -> str:
     return body.replace('#include "resample.h"', header.replace("#pragma once", ""))
 
 
+def _cupy() -> Any:
+    """The library, an extra of the distribution."""
+    import cupy  # pyright: ignore[reportMissingImports]
+
+    return cupy
+
+
 def available() -> bool:
     """Whether CuPy is installed and a device answers."""
     if importlib.util.find_spec("cupy") is None:
         return False
     try:
-        import cupy
-
+        cupy = _cupy()
         return bool(cupy.is_available())
     except Exception:
         return False
@@ -40,8 +46,7 @@ def available() -> bool:
 
 @lru_cache(maxsize=1)
 def _module() -> Any:
-    import cupy
-
+    cupy = _cupy()
     return cupy.RawModule(code=source(), options=("--std=c++17", "--fmad=false"))
 
 
@@ -56,15 +61,13 @@ class CudaBackend:
         _module().get_function(name)(grid, _BLOCK, (*before, out, np.int32(width), np.int32(height)))
 
     def _taps(self, taps: Taps, size: int) -> tuple[Any, ...]:
-        import cupy
-
+        cupy = _cupy()
         taps.check(size)
         return (cupy.asarray(taps.start), cupy.asarray(taps.count), cupy.asarray(taps.weight))
 
     def gray(self, source: NDArray[Any], tx: Taps, ty: Taps, table: DisplayTable) -> NDArray[np.uint8]:
         """See render.backend.Backend."""
-        import cupy
-
+        cupy = _cupy()
         out = cupy.empty((len(ty.start), len(tx.start)), cupy.uint8)
         before = (
             cupy.asarray(source),
@@ -81,8 +84,7 @@ class CudaBackend:
 
     def rgb(self, source: NDArray[np.uint8], tx: Taps, ty: Taps) -> NDArray[np.uint8]:
         """See render.backend.Backend."""
-        import cupy
-
+        cupy = _cupy()
         out = cupy.empty((len(ty.start), len(tx.start), 3), cupy.uint8)
         stride = np.int32(source.shape[1] * 3)
         before = (

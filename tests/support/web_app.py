@@ -72,7 +72,8 @@ class Web:
         """A share link."""
         from app.delivery.service import Shares
 
-        return await Shares(self.services).create(institution_id, study_key, "user:1", **{"days": 7, **options})
+        values: dict[str, Any] = {"days": 7, **options}
+        return await Shares(self.services).create(institution_id, study_key, "user:1", **values)
 
 
 @contextmanager
