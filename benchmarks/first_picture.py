@@ -11,11 +11,13 @@ TLS, in its favour) and OHIF with cold and warm cache (in a desktop's viewport: 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import ssl
 import tempfile
 import time
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -198,20 +200,27 @@ class Page(Program):
 
 
 def _check(page: Any, subject: Subject, case: str) -> tuple[float, int, bytes]:
-    """Correct first: (SSIM of the refined picture, bytes of the page, the page). Raises BenchmarkError."""
+    """Correct first: (SSIM of the refined picture, bytes of the response, the bare page). Raises BenchmarkError."""
     picture, share = shown_picture(page)
     if share < 0.99:
         raise BenchmarkError(f"{case}: the picture takes only {share:.0%} of the viewport's width")
-    size = (picture.shape[1], picture.shape[0])
+    shape = (picture.shape[1], picture.shape[0])
     middle = len(subject.instances) // 2 if subject.name in {"CT", "MR"} else 0
     frames = {middle, len(subject.instances) - 1 - middle}  # a stack may be shown from either end
-    best = max(similarity(picture, subject.reference(index, size)) for index in frames)
+    best = max(similarity(picture, subject.reference(index, shape)) for index in frames)
     if best < MIN_SSIM:
         raise BenchmarkError(f"{case}: SSIM {best:.3f} to the plain rendering")
     if screenshot(page).std() < 10:
         raise BenchmarkError(f"{case}: the screen shows no picture")
-    body = str(page.evaluate("document.documentElement.outerHTML")).encode()
-    return best, len(body), body
+    size = int(page.evaluate("performance.getEntriesByType('navigation')[0].encodedBodySize"))
+    return best, size, _without_scripts(str(page.evaluate("fetch(location.href).then(r => r.text())")))
+
+
+def _without_scripts(html: str) -> bytes:
+    """The page as the server sends it, packed as the server packs it, with nothing to run."""
+    bare = re.sub(r"<script defer[^>]*></script>|<link rel=\"stylesheet\"[^>]*>", "", html).encode()
+    packer = zlib.compressobj(6, zlib.DEFLATED, 31, 9, zlib.Z_HUFFMAN_ONLY)
+    return packer.compress(bare) + packer.flush()
 
 
 def _ours(rig: Rig, subject: Subject, clock: str, state: str, case: str, count: int) -> tuple[list[float], Any]:

@@ -32,11 +32,12 @@ async def _answer(send: Any, status: int, headers: list[tuple[bytes, bytes]], bo
 
 
 def bare_app(page: bytes) -> Any:
-    """Every GET is answered with ``page``."""
+    """Every GET is answered with ``page``, which is gzip."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            await _answer(send, 200, [(b"content-type", b"text/html"), (b"cache-control", b"no-store")], page)
+            kind = [(b"content-type", b"text/html; charset=utf-8"), (b"content-encoding", b"gzip")]
+            await _answer(send, 200, [*kind, (b"cache-control", b"no-store")], page)
 
     return app
 
