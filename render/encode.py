@@ -1,4 +1,4 @@
-"""Picture -> JPEG or WebP, for a quality, a byte budget, or a wanted similarity."""
+"""Picture -> JPEG, WebP or (without loss) PNG, for a quality, a byte budget, or a wanted similarity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from render.errors import InvalidViewError
-from render.request import JPEG, WEBP
+from render.request import JPEG, PNG, WEBP
 from render.similarity import ssim
 
 Pixels = NDArray[np.uint8]
@@ -39,6 +39,10 @@ def encode(pixels: Pixels, media_type: str, quality: int, *, effort: int = 2) ->
         if pixels.ndim == 2:
             return simplejpeg.encode_jpeg(pixels[:, :, None], quality=quality, colorspace="GRAY")
         return simplejpeg.encode_jpeg(pixels, quality=quality, colorspace="RGB", colorsubsampling="420")
+    if media_type == PNG:
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, "PNG", compress_level=4)
+        return stream.getvalue()
     if media_type == WEBP:
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, "WEBP", quality=quality, method=effort)

@@ -38,14 +38,15 @@ class _Layout:
 
 def _lay_out(frame: Frame, view: StackView) -> _Layout:
     rows, columns = frame.values.shape[:2]
+    aspect = frame.pixel_aspect if view.square_pixels else 1.0
     turned = view.rotation_degrees in (90, 270)
     view_width, view_height = (view.height, view.width) if turned else (view.width, view.height)
-    shown_height = rows * frame.pixel_aspect
+    shown_height = rows * aspect
     scale = min(view_width / columns, view_height / shown_height) * view.zoom  # output pixels per column
     width = min(view_width, max(1, round(columns * scale))) if view.crop_to_image else view_width
     height = min(view_height, max(1, round(shown_height * scale))) if view.crop_to_image else view_height
     extent_x = min(width / scale, columns)
-    extent_y = min(height / scale / frame.pixel_aspect, rows)
+    extent_y = min(height / scale / aspect, rows)
     begin_x = min(max(view.center_x * columns - extent_x / 2, 0.0), columns - extent_x)
     begin_y = min(max(view.center_y * rows - extent_y / 2, 0.0), rows - extent_y)
     return _Layout((begin_x, begin_y, extent_x, extent_y), width, height)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from render.errors import InvalidViewError
 
 LARGEST_SIDE = 4096
-JPEG, WEBP = "image/jpeg", "image/webp"
+JPEG, WEBP, PNG = "image/jpeg", "image/webp", "image/png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class StackView:
     quality: str = "refined"  # 'preview' | 'refined'
     media_type: str = JPEG
     crop_to_image: bool = True
+    square_pixels: bool = True  # False: one output pixel per stored pixel's share, whatever its shape
 
     def __post_init__(self) -> None:
         if not (1 <= self.width <= LARGEST_SIDE and 1 <= self.height <= LARGEST_SIDE):
@@ -50,7 +51,7 @@ class StackView:
             raise InvalidViewError(what="voi")
         if self.voi == "window" and (self.window_center is None or self.window_width is None or self.window_width <= 0):
             raise InvalidViewError(what="window")
-        if self.media_type not in (JPEG, WEBP):
+        if self.media_type not in (JPEG, WEBP, PNG):
             raise InvalidViewError(what="media_type")
         if self.quality not in ("preview", "refined"):
             raise InvalidViewError(what="quality")

@@ -20,7 +20,7 @@ from app.viewing.routes import picture_response
 from app.viewing.studies import first_frame, key_series
 from dicomnet.archive.open_record import load_series
 from dicomnet.archive.query import InstanceRow, SeriesRow, list_series
-from render.request import JPEG, WEBP, StackView
+from render.request import JPEG, PNG, WEBP, StackView
 
 _MOST_PIXELS = 4096
 _QUALITY = 90
@@ -48,10 +48,10 @@ async def _first_places(services: Services, institution_id: int, series: SeriesR
 def _media_type(ranges: list[MediaRange]) -> str:
     """JPEG is the default (PS3.18 8.7.4). Raises DicomwebNotAcceptableError."""
     for media_range in ranges:
-        for kind in (JPEG, WEBP):
+        for kind in (JPEG, PNG, WEBP):
             if covers(media_range.media_type, kind):
                 return kind
-    choose(ranges, {JPEG, WEBP}, {""}, 0)
+    choose(ranges, {JPEG, PNG, WEBP}, {""}, 0)
     return JPEG
 
 
@@ -68,6 +68,7 @@ def _numbers(request: Request, name: str, count: int) -> list[str] | None:
 def rendering(request: Request, row: InstanceRow) -> tuple[StackView, dict[str, int]]:
     """``viewport=w,h``, ``window=center,width[,function]``, ``quality`` (PS3.18 8.3.5). Raises BadParameterError."""
     width, height = row.image_columns, row.image_rows
+    square = bool(request.query_params.get("viewport"))  # without one, the picture keeps the image's own matrix
     if viewport := _numbers(request, "viewport", 2):
         if len(viewport) > 2 or not all(re.fullmatch(r"[1-9][0-9]{0,4}", part) for part in viewport):
             raise BadParameterError(parameter="viewport")
@@ -89,7 +90,7 @@ def rendering(request: Request, row: InstanceRow) -> tuple[StackView, dict[str, 
     quality = request.query_params.get("quality", str(_QUALITY))
     if not (quality.isascii() and quality.isdigit()) or not 1 <= int(quality) <= 100:
         raise BadParameterError(parameter="quality")
-    view = StackView(width, height, media_type=_media_type(accepted(request)), **window)  # pyright: ignore[reportArgumentType]
+    view = StackView(width, height, media_type=_media_type(accepted(request)), square_pixels=square, **window)  # pyright: ignore[reportArgumentType]
     return view, {"quality": int(quality)}
 
 

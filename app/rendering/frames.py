@@ -43,7 +43,7 @@ def _lut(stored: StoredLut | None) -> Lut | None:
     return Lut(stored.first_mapped, stored.bits, np.asarray(stored.values))
 
 
-def _aspect(place: FramePlace) -> float:
+def pixel_aspect(place: FramePlace) -> float:
     """Height of a pixel over its width (PS3.3 10.7.1.1: row spacing first; C.7.6.3.1.7: ratio vertical over horizontal)."""
     spacing = place.value("pixel_spacing_mm") or place.record.imager_pixel_spacing_mm
     pair = spacing or place.record.pixel_aspect_ratio
@@ -77,7 +77,7 @@ def build_frame(place: FramePlace, decoded: DecodedFrame) -> Frame:
         padding_range_limit=record.pixel_padding_range_limit,
         presentation_inverse=record.presentation_lut_shape == "INVERSE"
         and record.photometric_interpretation != "MONOCHROME1",
-        pixel_aspect=_aspect(place),
+        pixel_aspect=pixel_aspect(place),
         modality=record.modality,
         decoder=decoded.decoder,
     )

@@ -21,6 +21,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.tag import BaseTag
 
 from tests.support.multipart import body, parts
 from tests.support.reference import foreign_picture, need_foreign_programs, ssim
@@ -42,6 +43,14 @@ class Sent:
 def decoded_files(folder: Path) -> list[Path]:
     with (folder / "index.csv").open(encoding="utf-8") as stream:
         return [folder / row["path"] for row in csv.DictReader(stream) if row["decode_check"].startswith("decoded")]
+
+
+def big_endian(folder: Path) -> set[Path]:
+    """Files whose byte order DCMTK changes on the way: both sides speak little endian, which is proposed first."""
+    with (folder / "index.csv").open(encoding="utf-8") as stream:
+        return {
+            folder / row["path"] for row in csv.DictReader(stream) if row["transfer_syntax"] == "1.2.840.10008.1.2.2"
+        }
 
 
 def assign(paths: list[Path]) -> list[Sent]:
@@ -96,7 +105,8 @@ def sent(server: Server, test_data: Path) -> Iterator[list[tuple[Sent, httpx.Cli
         token = server.cli_json("token", "create", "--role", "dicomweb-write", "--institution", title.lower())["token"]
         client = clients[title] = server.client(headers={"Authorization": f"Bearer {token}"})
         mine = [one for one in files if one.title == title]
-        left = dcmsend(server, title, [one.path for one in mine])
+        by_http = big_endian(test_data)
+        left = by_http | dcmsend(server, title, [one.path for one in mine if one.path not in by_http])
         for one in mine:
             uid = stow(client, one.path) if one.path in left else one.sop_instance_uid
             kept.append((replace(one, sop_instance_uid=uid), client))
@@ -134,13 +144,24 @@ def test_what_was_sent_comes_back_with_the_same_tags_and_pixels(sent: list[tuple
 
 
 def same(before: pydicom.Dataset, after: pydicom.Dataset) -> bool:
-    """The same data set: every element, pixel data byte for byte (group lengths do not count, PS3.5 7.2)."""
-    for dataset in (before, after):
-        for tag in [element.tag for element in dataset if element.tag.element == 0]:
-            del dataset[tag]
-    if bytes(before.get("PixelData", b"")) != bytes(after.get("PixelData", b"")):
+    """The same data set, element by element, pixel data byte for byte.
+
+    Group lengths (PS3.5 7.2), trailing padding and delimiters that stand alone in a faulty file are no attributes.
+    """
+    tags = [{tag for tag in dataset._dict if tag.element and tag.group < 0xFFFC} for dataset in (before, after)]
+    return tags[0] == tags[1] and all(same_element(before, after, tag) for tag in tags[0])
+
+
+def same_element(before: pydicom.Dataset, after: pydicom.Dataset, tag: BaseTag) -> bool:
+    """Equal values; of what pydicom cannot interpret, equal bytes."""
+    raw = [dataset.get_item(tag) for dataset in (before, after)]
+    if raw[0].value == raw[1].value:
+        return True
+    try:
+        values = before[tag].value, after[tag].value
+        return bool(values[0] == values[1]) or not (values[0] or values[1])
+    except (NotImplementedError, ValueError):
         return False
-    return before == after
 
 
 @pytest.mark.req("6.2")
@@ -151,7 +172,7 @@ def test_every_picture_is_shown_as_foreign_programs_show_it(sent: list[tuple[Sen
         answer = client.get(
             found(client, one.sop_instance_uid) + "/rendered",
             params={"quality": "95"},
-            headers={"Accept": "image/jpeg"},
+            headers={"Accept": "image/png"},
         )
         if answer.status_code != 200:
             low.append((one.path.name, answer.text[:120]))
