@@ -14,7 +14,7 @@ chmod 755 "$folder"
 run_pid=
 
 finish() {
-  [ -z "$run_pid" ] || { kill -TERM "$run_pid" 2>/dev/null || true; wait "$run_pid" 2>/dev/null || true; }
+  [ -z "$run_pid" ] || { kill -TERM -- "-$run_pid" 2>/dev/null || true; wait "$run_pid" 2>/dev/null || true; }
   for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do umount -l "${mounts[$i]}" || true; done
   if [ -z "${KEEP:-}" ]; then rm -rf --one-file-system "$folder"; else echo "kept: $folder"; fi
 }
@@ -65,8 +65,9 @@ step "the README's apt line and make install"
 inside chroot "$folder" bash /opt/cloudfilm/docker/install.sh
 
 step "make run"
-inside CLOUDFILM_HOME=/var/lib/cloudfilm CLOUDFILM_HTTP=127.0.0.1:18080 CLOUDFILM_DICOM=127.0.0.1:18112 \
-  setsid chroot "$folder" make -C /opt/cloudfilm run >"$folder/var/log/run.log" 2>&1 &
+# A session of its own, so that the whole of it gets the signal, as from a terminal.
+(exec env -i "${keep[@]}" CLOUDFILM_HOME=/var/lib/cloudfilm CLOUDFILM_HTTP=127.0.0.1:18080 CLOUDFILM_DICOM=127.0.0.1:18112 \
+  setsid chroot "$folder" make -C /opt/cloudfilm run) >"$folder/var/log/run.log" 2>&1 &
 run_pid=$!
 for _ in $(seq 600); do
   grep -q '/s/' "$folder/var/log/run.log" && break
@@ -84,4 +85,4 @@ status=0; wait "$run_pid" || status=$?
 run_pid=
 if pgrep -f "$folder" >/dev/null 2>&1; then echo "something still runs"; exit 1; fi
 [ "$status" -le 2 ] || [ "$status" = 130 ] || { echo "make run ended with $status"; exit 1; }
-step "fresh machine: both commands work"
+step "make run works on a fresh machine"
