@@ -397,6 +397,7 @@ async def test_rule_18_a_client_that_does_not_read(house: House, monkeypatch: py
             await viewer.send(t="credit", bytes=1 << 20)
             await asyncio.sleep(0.05)
         await asyncio.wait_for(ended.wait(), 10)
+        assert ended.is_set()
         socket.transport.abort()
 
 
