@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
 import asyncpg
@@ -48,13 +48,28 @@ async def _reset(connection: Any) -> None:
         await connection.execute("rollback")
 
 
+def _drop(connection: asyncpg.Connection) -> None:
+    """Close without a word. A connection that its server cut may have left the pool already: then it is gone."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
+
+
+async def _undo(connection: asyncpg.Connection) -> None:
+    """ROLLBACK where there is still a connection; a cut one was rolled back by the server."""
+    try:
+        if not connection.is_closed():
+            await connection.execute("rollback")
+    except _CUT:
+        _drop(connection)
+
+
 @contextmanager
 def _named_when_cut(connection: asyncpg.Connection) -> Iterator[None]:
     """A connection found cut is a connection error, whatever state asyncpg was in when it noticed."""
     try:
         yield
     except asyncpg.InternalClientError as error:
-        connection.terminate()
+        _drop(connection)
         raise asyncpg.ConnectionDoesNotExistError("the connection was cut") from error
 
 
@@ -104,8 +119,7 @@ class Database:
             try:
                 yield connection
             except BaseException:
-                if not connection.is_closed():
-                    await connection.execute("rollback")
+                await _undo(connection)
                 raise
             if await connection.execute("commit") != "COMMIT":
                 raise NotCommittedError
@@ -120,7 +134,7 @@ class Database:
                 await connection.execute(begin)
             except BaseException as error:
                 if isinstance(error, _CUT):
-                    connection.terminate()
+                    _drop(connection)
                 await self._pool.release(connection)
                 if not isinstance(error, _CUT) or attempt == self._pool.get_max_size():
                     raise

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import asyncpg
@@ -110,11 +111,31 @@ async def test_the_pool_goes_on_after_its_connections_were_cut(
     database: Database, institution: int, urls: Urls
 ) -> None:
     owner = await asyncpg.connect(urls.runtime)
-    await owner.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()",
-        urls.name,
-    )
-    assert await database.fetchval(institution, "select count(*) from archive.institution") == 1
+    for round_number in range(20):  # the cut is noticed before, while or after the next statement is sent
+        await owner.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()",
+            urls.name,
+        )
+        await asyncio.sleep(round_number % 5 * 0.0005)
+        assert await database.fetchval(institution, "select count(*) from archive.institution") == 1
+    await owner.close()
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+async def test_a_connection_cut_inside_a_transaction_is_named_and_the_pool_goes_on(
+    database: Database, institution: int, urls: Urls, noticed: bool
+) -> None:
+    owner = await asyncpg.connect(urls.runtime)
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+        async with database.transaction(institution) as connection:
+            await connection.execute("update archive.institution set name = 'x'")
+            pid = await connection.fetchval("select pg_backend_pid()")
+            await owner.fetchval("select pg_terminate_backend($1, 5000)", pid)
+            if noticed:  # the pool has taken the connection back before the next statement
+                while not connection.is_closed():
+                    await asyncio.sleep(0.01)
+            await connection.execute("select 1")
+    assert await database.fetchval(institution, "select name from archive.institution") == "第一医院"
     await owner.close()
 
 
