@@ -15,7 +15,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LIBRARIES = HERE / "lib"
-SOURCE = HERE / "kernels.cpp"
+# Units of the one library: kernels.cpp (2-D), and one per kind of 3-D kernel.
+SOURCES = tuple(sorted(HERE.glob("*.cpp")))
 HEADERS = HERE.parent / "kernels"
 
 # Name of the library -> (flag for GCC and Clang, CPU name for Zig).
@@ -51,7 +52,7 @@ def _up_to_date(target: Path) -> bool:
     if not target.is_file():
         return False
     built = target.stat().st_mtime
-    return all(path.stat().st_mtime <= built for path in [SOURCE, *HEADERS.glob("*.h")])
+    return all(path.stat().st_mtime <= built for path in [*SOURCES, *HEADERS.glob("*.h")])
 
 
 def build(folder: Path = LIBRARIES, *, force: bool = False, extra: tuple[str, ...] = ()) -> list[Path]:
@@ -87,7 +88,7 @@ def _compile(target: Path, flags: list[str], extra: tuple[str, ...]) -> None:
         "-Wextra",
     ]
     run = subprocess.run(
-        [*command, *options, *flags, *extra, str(SOURCE), "-o", str(temporary)], capture_output=True, text=True
+        [*command, *options, *flags, *extra, *map(str, SOURCES), "-o", str(temporary)], capture_output=True, text=True
     )
     if run.returncode != 0:
         raise BuildError(f"{' '.join(command)} failed:\n{run.stderr[-4000:]}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +66,20 @@ def variants() -> list[str]:
     return [*found, "x86-64-v2"]
 
 
+def declare(library: ctypes.CDLL, signatures: Mapping[str, Sequence[Any]]) -> None:
+    """Set the argument types of functions that return a status; each unit's module declares its own.
+
+    Raises KernelsMissingError for a library that lacks one.
+    """
+    for name, arguments in signatures.items():
+        try:
+            function = getattr(library, name)
+        except AttributeError:
+            raise KernelsMissingError(what=f"{name} is not in the library") from None
+        function.argtypes = arguments
+        function.restype = _INT
+
+
 @lru_cache(maxsize=8)
 def load(path: Path | None = None) -> ctypes.CDLL:
     """The best library (or the given one; ``CLOUDFILM_KERNELS`` names a variant). Raises KernelsMissingError."""
@@ -75,10 +91,7 @@ def load(path: Path | None = None) -> ctypes.CDLL:
         library = ctypes.CDLL(str(candidate))
         if library.cf_abi_version() != ABI_VERSION:
             raise KernelsMissingError(what=f"ABI {library.cf_abi_version()}, wanted {ABI_VERSION}")
-        for name, arguments in _SIGNATURES.items():
-            function = getattr(library, name)
-            function.argtypes = arguments
-            function.restype = _INT
+        declare(library, _SIGNATURES)
         return library
     raise KernelsMissingError(what="run `python -m render.native.build`")
 

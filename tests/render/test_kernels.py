@@ -198,7 +198,7 @@ def test_hostile_geometry_is_clean_under_address_and_undefined_sanitizers(tmp_pa
         pytest.skip("this compiler has no libasan")
     target = tmp_path / "kernels-asan.so"
     flags = ["-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    subprocess.run([*command, *flags, str(build.SOURCE), "-o", str(target)], check=True)
+    subprocess.run([*command, *flags, *map(str, build.SOURCES), "-o", str(target)], check=True)
     environment = {**os.environ, "LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
