@@ -6,6 +6,7 @@ export interface PictureHeader {
   viewport: string;
   generation: number;
   series: number;
+  version: number;
   frame: number;
   quality: "preview" | "refined";
   media_type: string;
@@ -22,8 +23,8 @@ export interface PictureHeader {
 
 export interface StreamEvents {
   picture(header: PictureHeader, bytes: ArrayBuffer): void;
-  manifest(manifest: Record<string, unknown>): void;
-  problem(error: Record<string, unknown>): void;
+  /** Any text message but hello and pong. */
+  message(message: Record<string, unknown>): void;
   online(connected: boolean): void;
   ended(code: string): void;
 }
@@ -69,7 +70,7 @@ export function viewMessage(
 
 export class Stream {
   private socket: WebSocket | null = null;
-  private view: Record<string, unknown> | null = null;
+  private readonly views = new Map<string, Record<string, unknown>>();
   private ready = false;
   private attempts = 0;
   private timer = 0;
@@ -87,9 +88,9 @@ export class Stream {
     });
   }
 
-  /** The newest wish; sent now or after the socket is back (rule 16). */
-  want(view: Record<string, unknown>): void {
-    this.view = view;
+  /** The newest wish of a viewport; sent now, and again after a lost socket is back (rule 16). */
+  want(viewport: string, view: Record<string, unknown>): void {
+    this.views.set(viewport, view);
     this.send(view);
   }
 
@@ -115,7 +116,7 @@ export class Stream {
       socket.send(JSON.stringify({ t: "hello", v: 1, window: WINDOW, webp: this.webp }));
       socket.send(JSON.stringify({ t: "open", study: this.study }));
       this.ready = true;
-      if (this.view) socket.send(JSON.stringify(this.view));
+      for (const view of this.views.values()) socket.send(JSON.stringify(view));
     };
     socket.onmessage = (event) => this.receive(event.data as string | ArrayBuffer);
     socket.onclose = (event) => {
@@ -147,10 +148,8 @@ export class Stream {
     if (message["t"] === "hello") {
       this.attempts = 0;
       this.events.online(true);
-    } else if (message["t"] === "manifest") {
-      this.events.manifest(message["manifest"] as Record<string, unknown>);
-    } else if (message["t"] === "error") {
-      this.events.problem(message);
+    } else if (message["t"] !== "pong") {
+      this.events.message(message);
     }
   }
 }

@@ -19,6 +19,7 @@ const WORDS = {
   flipped: ["已翻转", "Flipped"],
   preview: ["预览", "Preview"],
   settled: ["预览·清晰", "Preview, refined"],
+  lossless: ["原始无损", "Lossless"],
   loading: ["加载中", "Loading"],
   offline: ["网络已断开，已加载的图像可继续看", "Offline: images already loaded stay usable"],
   stopped: ["分享人已停止分享", "The sharer has stopped sharing"],

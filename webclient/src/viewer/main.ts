@@ -1,6 +1,9 @@
 import type { Boot } from "./manifest";
 import { Viewer } from "./viewer";
 import "./viewer.css";
+import "./stage.css";
+import "./bars.css";
 
 const text = document.getElementById("boot")?.textContent;
-if (text) new Viewer(JSON.parse(text) as Boot);
+/** The page's viewer, also for scripts that come later (`cloudfilm.viewer`); null on a page without pictures. */
+export const viewer = text ? new Viewer(JSON.parse(text) as Boot) : null;

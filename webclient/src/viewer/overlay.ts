@@ -1,8 +1,8 @@
 // Texts, letters and scale bar on the picture. They tell of the picture that is shown.
 
-import type { PictureHeader } from "../net/stream";
-import { translator } from "../ui/words";
+import { translator, type Word } from "../ui/words";
 import { edgeLetters, scaleBar } from "../viewport/geometry";
+import type { Quality, ShownPicture } from "../viewport/layer";
 import type { ViewState } from "../viewport/state";
 import type { Elements } from "./dom";
 import { type Boot, frameInfo, type Manifest, type SeriesEntry } from "./manifest";
@@ -15,7 +15,9 @@ export interface OverlaySource {
   readonly state: ViewState;
   /** What the person has chosen; its zoom is shown while the picture is on its way. */
   readonly wanted: ViewState;
-  readonly painted: PictureHeader | undefined;
+  readonly picture: ShownPicture | null;
+  /** CSS px per image column. */
+  readonly scale: number;
 }
 
 /** 张^小明 is written 张小明; of several component groups the ideographic one is shown. */
@@ -76,11 +78,11 @@ function technique(manifest: Manifest | undefined): string {
 const lines = (...texts: string[]) => texts.filter(Boolean).join("\n");
 
 export function refreshOverlay(ui: Elements, source: OverlaySource): void {
-  const { boot, manifest, series, state, wanted, painted } = source;
+  const { boot, manifest, series, state, wanted, picture } = source;
   const t = translator(boot.language);
   const info = manifest ? frameInfo(manifest, state.frame) : null;
-  const center = painted?.window_center ?? boot.first.window_center;
-  const width = painted?.window_width ?? boot.first.window_width;
+  const center = picture?.windowCenter ?? boot.first.window_center;
+  const width = picture?.windowWidth ?? boot.first.window_width;
   const thickness = info?.thickness_mm ? `${Number(info.thickness_mm.toFixed(2))} mm` : "";
   const depth = info?.position?.[2];
   const place = [thickness, depth === undefined ? "" : `z ${depth.toFixed(1)}`].filter(Boolean).join(" · ");
@@ -117,28 +119,35 @@ export function refreshOverlay(ui: Elements, source: OverlaySource): void {
     ui.letters[side].textContent =
       boot.patient_facing && word && boot.language === "zh" ? `${word}${text}` : text;
   }
-  refreshScale(ui, state, painted, info.spacing_mm, info.calibration);
+  refreshScale(ui, source.scale, info.spacing_mm, info.calibration);
 }
 
 function refreshScale(
   ui: Elements,
-  state: ViewState,
-  painted: PictureHeader | undefined,
+  scale: number,
   spacing: [number, number] | null,
   calibration: string,
 ): void {
-  const box = ui.stage.getBoundingClientRect();
-  const { canvas, scale } = ui;
-  const turned = state.rotation % 180 !== 0;
-  const mm = spacing?.[turned ? 0 : 1];
-  const rect = painted?.source_rect;
-  const cssWidth = canvas.width * Math.min(box.width / canvas.width, box.height / canvas.height);
-  // At most 180 px: a bar is read against the picture, not across it.
-  const longest = Math.min(box.width, 540);
-  const bar = rect && mm ? scaleBar(((turned ? rect[3] : rect[2]) * mm) / cssWidth, longest) : null;
-  scale.hidden = bar === null;
+  // At most 180 px: a bar is read against the picture, not across it. Pixels are shown square: columns measure.
+  const longest = Math.min(ui.stage.clientWidth, 540);
+  const bar = spacing && scale > 0 ? scaleBar(spacing[1] / scale, longest) : null;
+  ui.scale.hidden = bar === null;
   if (!bar) return;
-  scale.style.width = `${bar.pixels}px`;
+  ui.scale.style.width = `${bar.pixels}px`;
   const text = bar.mm >= 10 ? `${bar.mm / 10} cm` : `${bar.mm} mm`;
-  scale.textContent = calibration === "detector" ? `${text}*` : text;
+  ui.scale.textContent = calibration === "detector" ? `${text}*` : text;
+}
+
+const QUALITY_MARKS: Record<Quality, [string, Word]> = {
+  loading: ["◌", "loading"],
+  preview: ["◐", "preview"],
+  refined: ["◐", "settled"],
+  lossless: ["●", "lossless"],
+};
+
+/** Quality is always named, by a sign and a word. */
+export function showQuality(ui: Elements, t: (word: Word) => string, quality: Quality): void {
+  const [sign, word] = QUALITY_MARKS[quality];
+  ui.quality.textContent = `${sign} ${t(word)}`;
+  ui.quality.dataset["quality"] = quality;
 }

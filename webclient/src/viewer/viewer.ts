@@ -1,49 +1,38 @@
-// The viewer: holds the view state, asks the stream, paints what comes, keeps the bars true.
+// The viewer: holds the view, tells the layers what to show, keeps bars and texts true to what is shown.
 
-import { PictureCache } from "../net/cache";
-import { type PictureHeader, Stream, viewMessage } from "../net/stream";
+import { type PictureHeader, Stream } from "../net/stream";
 import { translator } from "../ui/words";
-import {
-  CT_PRESETS,
-  clamp,
-  flipped,
-  initialState,
-  placementOf,
-  resetDisplay,
-  type ViewState,
-} from "../viewport/state";
-import { build, type Elements, element, icon, toolButton } from "./dom";
+import type { DisplayState, LayerHost, PictureLayer, Quality, ShownPicture } from "../viewport/layer";
+import { clampCenter, type ImageSize, imageToScreen, type Size } from "../viewport/placement";
+import { clamp, flipped, initialState, resetDisplay, turned, type ViewState } from "../viewport/state";
+import { Cine } from "./cine";
+import { build, type Elements } from "./dom";
 import { ViewerHands } from "./hands";
-import type { Boot, Manifest, SeriesEntry } from "./manifest";
-import { refreshOverlay } from "./overlay";
+import { type Boot, frameInfo, type Manifest, type SeriesEntry } from "./manifest";
+import { refreshOverlay, showQuality } from "./overlay";
+import { PreviewLayer } from "./previews";
+import { Sheet } from "./sheet";
+import { Strip } from "./strip";
+import { type Tool, Toolbar } from "./toolbar";
 
-type Tool = "page" | "window" | "zoom";
-const CACHE_BYTES = 96 * 1024 * 1024;
-const LARGEST_SIDE = 1600;
 const SLOW_MS = 10_000;
+const MIDDLE_FIRST = ["CT", "MR", "PT", "NM"];
 
-interface Painted {
-  readonly image: ImageBitmap;
-  readonly header: PictureHeader;
-  readonly state: ViewState;
-  readonly bytes: number;
-  close(): void;
-}
-
-export class Viewer {
+export class Viewer implements LayerHost {
   private readonly t;
   readonly ui: Elements;
-  private readonly hands = new ViewerHands(this);
+  readonly stage: HTMLElement;
+  readonly sheet: Sheet;
+  readonly toolbar: Toolbar;
+  private readonly strip: Strip;
+  private readonly hands: ViewerHands;
   private readonly stream: Stream;
-  private readonly cache = new PictureCache<Painted>(CACHE_BYTES);
+  private readonly cine: Cine;
+  private readonly layers: PictureLayer[] = [];
   private readonly manifests = new Map<number, Manifest>();
-  private readonly wanted = new Map<number, { key: string; state: ViewState }>();
-  state: ViewState;
-  painted: Painted | null = null;
-  private generation = 0;
+  private listeners: ((state: DisplayState) => void)[] = [];
+  view: ViewState;
   tool: Tool = "page";
-  private playing = 0;
-  private direction = 1;
   private slowTimer = 0;
   private online = true;
   private over = false;
@@ -51,168 +40,190 @@ export class Viewer {
   constructor(readonly boot: Boot) {
     this.t = translator(boot.language);
     this.ui = build(this.t);
-    this.state = initialState(boot.first.series, boot.first.frame);
+    this.stage = this.ui.stage;
+    this.view = initialState(boot.first.series, boot.first.frame);
+    this.strip = new Strip(this.ui.strip, (entry) => this.openSeries(entry));
+    this.cine = new Cine({
+      settled: () => this.shown()?.view.frame === this.view.frame,
+      next: () => this.scrollTo((this.view.frame + 1) % this.series.frame_count),
+      playing: (on) => this.toolbar.playing(on),
+    });
+    this.toolbar = new Toolbar(this.ui.tools, this.ui.chips, this.t, boot.language, this);
+    this.sheet = new Sheet(this.ui.sheet, this.ui.more);
+    this.fillSheet();
     this.stream = new Stream(boot.study, true, {
-      picture: (header, bytes) => void this.receive(header, bytes),
-      manifest: (manifest) => this.learn(manifest as unknown as Manifest),
-      problem: (error) => this.complain(error),
+      picture: (header, bytes) => this.receive(header, bytes),
+      message: (message) => this.hear(message),
       online: (connected) => this.setOnline(connected),
       ended: (code) => this.end(code),
     });
-    this.buildStrip();
-    this.buildTools();
-    this.buildSheet();
+    this.add((host) => new PreviewLayer(this.ui.canvas, host));
+    this.hands = new ViewerHands(this);
     this.hands.listen();
-    this.refreshBars();
-    this.showQuality("preview");
-    this.askManifest();
-    this.ask();
+    this.strip.fill(boot.series);
+    showQuality(this.ui, this.t, "preview");
+    // UX section 6: a finger pages first, a mouse windows first (it pages by its wheel).
+    this.choose(window.matchMedia("(pointer: coarse)").matches ? "page" : "window");
+    this.refresh();
   }
 
-  // Asking and painting -----------------------------------------------------------------------------------------
+  /** A layer above those that are there. */
+  add(make: (host: LayerHost) => PictureLayer): void {
+    const layer = make(this);
+    const above = this.layers[this.layers.length - 1];
+    if (above) above.canvas.after(layer.canvas);
+    this.layers.push(layer);
+    if (above && !this.over) layer.display(this.display());
+  }
+
+  /** Told each time that anything of what should be shown changed. */
+  onDisplay(listener: (state: DisplayState) => void): void {
+    this.listeners.push(listener);
+  }
+
+  // What should be shown ----------------------------------------------------------------------------------------
 
   get series(): SeriesEntry {
-    const found = this.boot.series.find((entry) => entry.series === this.state.series) ?? this.boot.series[0];
+    const found = this.boot.series.find((entry) => entry.series === this.view.series) ?? this.boot.series[0];
     if (!found) throw new Error("viewer: no series");
     return found;
   }
 
   get manifest(): Manifest | undefined {
-    return this.manifests.get(this.state.series);
+    return this.manifests.get(this.view.series);
   }
 
-  private askManifest(): void {
-    if (!this.manifest) this.stream.send({ t: "manifest", series: this.state.series });
+  image(): ImageSize {
+    const info = this.manifest ? frameInfo(this.manifest, this.view.frame) : null;
+    const { width, height } = this.boot.first;
+    if (!info) return { columns: width, rows: height, aspect: 1 };
+    const aspect = info.spacing_mm ? info.spacing_mm[0] / info.spacing_mm[1] : 1;
+    return { columns: info.columns, rows: info.rows, aspect };
   }
 
-  private size(): { width: number; height: number } {
-    const box = this.ui.stage.getBoundingClientRect();
-    const ratio = window.devicePixelRatio || 1;
-    const native = this.manifest
-      ? Math.max(this.manifest.shared.columns, this.manifest.shared.rows, 512)
-      : 512;
-    const limit = Math.min(LARGEST_SIDE, this.state.zoom > 1 ? LARGEST_SIDE : native);
-    const scale = Math.min(ratio, limit / Math.max(1, Math.min(box.width, box.height)));
+  box(): Size {
+    return { width: this.stage.clientWidth, height: this.stage.clientHeight };
+  }
+
+  private display(): DisplayState {
+    const { view, series, manifest } = this;
+    const [image, stage] = [this.image(), this.box()];
     return {
-      width: Math.max(16, Math.round(box.width * scale)),
-      height: Math.max(16, Math.round(box.height * scale)),
+      view,
+      series,
+      manifest,
+      info: manifest ? frameInfo(manifest, view.frame) : null,
+      image,
+      stage,
+      pixelRatio: window.devicePixelRatio || 1,
+      toScreen: imageToScreen(view, image, stage),
+      moving: false,
     };
   }
 
-  private key(state: ViewState, size: { width: number; height: number }): string {
-    return JSON.stringify([state, size.width, size.height]);
+  /** Another view, or another place for it: every layer is told. */
+  refresh(): void {
+    if (this.over) return;
+    const state = this.display();
+    for (const layer of this.layers) layer.display(state);
+    for (const listener of this.listeners) listener(state);
+    this.refreshTexts();
   }
 
-  ask(): void {
-    const size = this.size();
-    const key = this.key(this.state, size);
-    const kept = this.cache.get(key);
-    if (kept) this.paint(kept);
-    else if (this.painted) this.showQuality("loading");
-    this.refreshBars();
-    if (kept?.header.quality === "refined") return;
-    this.generation += 1;
-    this.wanted.set(this.generation, { key, state: this.state });
-    this.wanted.delete(this.generation - 400);
-    this.stream.want(viewMessage(this.state, this.generation, size.width, size.height));
+  change(next: ViewState): void {
+    this.view = clampCenter(next, this.image(), this.box());
+    this.refresh();
+  }
+
+  // What is shown -----------------------------------------------------------------------------------------------
+
+  /** The picture that is seen: of the uppermost layer that shows the wanted image, else of any that shows one. */
+  private shown(): ShownPicture | null {
+    const here = this.layers.map((layer) => layer.shown).filter((picture) => picture !== null);
+    here.reverse();
+    const fits = (picture: ShownPicture) =>
+      picture.view.series === this.view.series && picture.view.frame === this.view.frame;
+    return (
+      here.find(fits) ?? here.find((picture) => picture.view.series === this.view.series) ?? here[0] ?? null
+    );
+  }
+
+  changed(_layer: PictureLayer): void {
+    if (!this.stage.classList.contains("live")) {
+      this.stage.classList.add("live");
+      for (const first of this.stage.querySelectorAll("img")) first.remove();
+    }
+    if (JSON.stringify(this.shown()?.view) === JSON.stringify(this.view)) {
+      window.clearTimeout(this.slowTimer);
+      this.slowTimer = 0;
+      this.tell("");
+    }
+    this.refreshTexts();
+  }
+
+  private refreshTexts(): void {
+    const picture = this.shown();
+    const sameSeries = picture?.view.series === this.view.series;
+    const of = sameSeries && picture ? picture.view : this.view;
+    const settled = picture !== null && JSON.stringify(picture.view) === JSON.stringify(this.view);
+    const quality: Quality = settled ? picture.quality : "loading";
+    if (picture) showQuality(this.ui, this.t, quality);
+    this.refreshBars(of);
+    const { ui, view, boot, manifest, series } = this;
+    const scale = Math.hypot(
+      ...(imageToScreen(of, this.image(), this.box()).slice(0, 2) as [number, number]),
+    );
+    refreshOverlay(ui, { boot, manifest, series, state: of, wanted: view, picture, scale });
+  }
+
+  private refreshBars(of: ViewState): void {
+    const { series, view, ui } = this;
+    const part = series.body_part || series.description;
+    const place = `${of.frame + 1}/${series.frame_count}`;
+    ui.title.textContent = `${series.modality} ${part} ${place}`.replace(/ +/g, " ");
+    ui.slider.max = String(series.frame_count - 1);
+    ui.slider.value = String(view.frame);
+    ui.slider.hidden = series.frame_count < 2;
+    ui.bubble.textContent = String(view.frame + 1);
+    this.strip.mark(view.series);
+    this.toolbar.single(series.frame_count < 2);
+  }
+
+  // The stream --------------------------------------------------------------------------------------------------
+
+  send(message: Record<string, unknown>): void {
+    this.stream.send(message);
+  }
+
+  want(viewport: string, message: Record<string, unknown>): void {
+    this.stream.want(viewport, message);
+    if (viewport !== "main") return;
     window.clearTimeout(this.slowTimer);
     this.slowTimer = window.setTimeout(() => this.tell(this.t("slow")), SLOW_MS);
   }
 
-  private async receive(header: PictureHeader, bytes: ArrayBuffer): Promise<void> {
-    const asked = this.wanted.get(header.generation);
-    if (!asked || this.over) return;
-    const { key, state } = asked;
-    const image = await createImageBitmap(new Blob([bytes], { type: header.media_type }));
-    const made: Painted = {
-      image,
-      header,
-      state,
-      bytes: image.width * image.height * 4,
-      close: () => image.close(),
-    };
-    const before = this.cache.get(key);
-    if (before?.header.quality === "refined" && header.quality === "preview") return;
-    this.cache.put(key, made);
-    const newest = header.generation === this.generation;
-    // An older picture is better than a frozen one while the newest is on its way, but never one of another series.
-    if (state.series !== this.state.series) return;
-    if (newest || (this.painted?.header.generation ?? 0) < header.generation) this.paint(made);
-    if (newest) {
-      window.clearTimeout(this.slowTimer);
-      this.tell("");
-      if (header.quality === "preview") this.prefetch();
-    }
+  private receive(header: PictureHeader, bytes: ArrayBuffer): void {
+    if (this.over) return;
+    for (const layer of this.layers) if (layer.receive?.(header, bytes)) return;
   }
 
-  private paint(made: Painted): void {
-    const canvas = this.ui.canvas;
-    if (canvas.width !== made.image.width || canvas.height !== made.image.height) {
-      canvas.width = made.image.width;
-      canvas.height = made.image.height;
-    }
-    canvas.getContext("2d", { alpha: false })?.drawImage(made.image, 0, 0);
-    if (!this.painted) {
-      canvas.classList.add("live");
-      for (const first of this.ui.stage.querySelectorAll("img")) first.remove();
-    }
-    this.painted = made;
-    this.place();
-    this.showQuality(
-      made.header.generation === this.generation || this.isShown() ? made.header.quality : "loading",
-    );
-    this.refreshBars();
-    this.refreshOverlay();
+  private hear(message: Record<string, unknown>): void {
+    for (const layer of this.layers) if (layer.message?.(message)) return;
+    if (message["t"] === "manifest") this.learn(message["manifest"] as Manifest);
+    else if (message["t"] === "error") this.complain(message);
   }
 
-  /** What is on screen: texts and letters tell of the picture that is shown, not of the one on its way. */
-  private shownState(): ViewState {
-    return this.painted?.state.series === this.state.series ? this.painted.state : this.state;
+  private askManifest(): void {
+    if (!this.manifest) this.stream.send({ t: "manifest", series: this.view.series });
   }
-
-  private isShown(): boolean {
-    return this.painted !== null && JSON.stringify(this.painted.state) === JSON.stringify(this.state);
-  }
-
-  /** Until the server's picture of a new zoom or place comes, the old one is moved there. */
-  private place(): void {
-    this.ui.canvas.style.transform = this.painted
-      ? placementOf(this.painted.state, this.state, this.hands.shown())
-      : "";
-  }
-
-  private prefetch(): void {
-    const count = this.series.frame_count;
-    if (count < 2) return;
-    const frames: number[] = [];
-    for (let step = 1; step <= 24; step += 1) {
-      const ahead = this.state.frame + step * this.direction;
-      const behind = this.state.frame - step * this.direction;
-      if (ahead >= 0 && ahead < count) frames.push(ahead);
-      if (step <= 8 && behind >= 0 && behind < count) frames.push(behind);
-    }
-    this.stream.send({ t: "prefetch", series: this.state.series, frames });
-  }
-
-  change(next: ViewState): void {
-    if (next.frame !== this.state.frame) this.direction = next.frame > this.state.frame ? 1 : -1;
-    this.state = next;
-    this.place();
-    this.ask();
-  }
-
-  // What the stream says ----------------------------------------------------------------------------------------
 
   private learn(manifest: Manifest): void {
     this.manifests.set(manifest.series, manifest);
-    this.refreshBars();
-    this.refreshOverlay();
-    this.ask();
+    this.change(this.view);
   }
 
   private complain(error: Record<string, unknown>): void {
     if (error["of"] === "prefetch" || error["of"] === "manifest") return;
-    if (error["generation"] !== this.generation) return;
     window.clearTimeout(this.slowTimer);
     const message = error["message"] as Record<string, string> | undefined;
     this.tell(`${message?.[this.boot.language] ?? this.t("failed")}（${String(error["code"])}）`);
@@ -229,14 +240,12 @@ export class Viewer {
   private end(code: string): void {
     window.clearTimeout(this.slowTimer);
     this.hands.rest();
-    this.stop();
+    this.cine.stop();
     this.over = true;
-    this.cache.clear();
-    this.painted = null;
-    this.ui.canvas.width = this.ui.canvas.height = 1;
+    for (const layer of this.layers) layer.clear();
     this.ui.strip.replaceChildren();
-    this.ui.canvas.classList.remove("live");
-    for (const first of this.ui.stage.querySelectorAll("img")) first.remove();
+    this.stage.classList.remove("live");
+    for (const first of this.stage.querySelectorAll("img")) first.remove();
     this.ui.root.classList.add("ended");
     this.tell(
       this.boot.patient_facing && code !== "identity.session_over" ? this.t("stopped") : this.t("over"),
@@ -248,185 +257,86 @@ export class Viewer {
     this.ui.message.textContent = text;
   }
 
-  // Bars --------------------------------------------------------------------------------------------------------
+  // Acts --------------------------------------------------------------------------------------------------------
 
-  private buildStrip(): void {
-    if (this.boot.series.length < 2) {
-      this.ui.strip.hidden = true;
-      return;
-    }
-    for (const entry of this.boot.series) {
-      const picture = element("img", {
-        src: `/api/series/${entry.series}/thumbnail?v=${entry.version}`,
-        alt: "",
-        loading: "lazy",
-        width: "56",
-        height: "56",
-      });
-      const label = `${entry.modality} ${entry.number ?? ""} ${entry.description || entry.body_part}`.trim();
-      const button = element("button", { type: "button", class: "thumb", "aria-label": label, title: label });
-      button.append(
-        picture,
-        element("span", {}, `${entry.number ?? ""}`),
-        element("span", {}, `${entry.frame_count}`),
-      );
-      button.addEventListener("click", () => this.openSeries(entry));
-      button.dataset["series"] = String(entry.series);
-      this.ui.strip.append(button);
-    }
-  }
-
-  private openSeries(entry: SeriesEntry): void {
-    this.stop();
-    const middle = entry.frame_count >= 3 && ["CT", "MR", "PT", "NM"].includes(entry.modality);
-    this.change(initialState(entry.series, middle ? Math.floor(entry.frame_count / 2) : 0));
+  openSeries(entry: SeriesEntry): void {
+    this.cine.stop();
+    const middle = entry.frame_count >= 3 && MIDDLE_FIRST.includes(entry.modality);
+    this.view = initialState(entry.series, middle ? Math.floor(entry.frame_count / 2) : 0);
     this.askManifest();
+    this.change(this.view);
+    this.refreshChips();
   }
 
-  private buildTools(): void {
-    const add = (name: string, label: string, act: () => void) => {
-      const button = toolButton(name, label);
-      button.addEventListener("click", act);
-      this.ui.tools.append(button);
-      return button;
-    };
-    for (const name of ["page", "window", "zoom"] as const) add(name, this.t(name), () => this.choose(name));
-    add("play", this.t("play"), () => this.togglePlay());
-    // UX section 6: a finger pages first, a mouse windows first (it pages by its wheel).
-    this.choose(window.matchMedia("(pointer: coarse)").matches ? "page" : "window");
+  neighbour(step: number): void {
+    const index = this.boot.series.findIndex((entry) => entry.series === this.view.series) + step;
+    const entry = this.boot.series[index];
+    if (entry) this.openSeries(entry);
+  }
+
+  scrollTo(frame: number): void {
+    const next = clamp(frame, 0, this.series.frame_count - 1);
+    if (next !== this.view.frame) this.change({ ...this.view, frame: next });
   }
 
   choose(tool: Tool): void {
     this.tool = tool;
-    for (const button of this.ui.tools.querySelectorAll<HTMLButtonElement>("button")) {
-      if (button.dataset["tool"] !== "play")
-        button.setAttribute("aria-pressed", String(button.dataset["tool"] === tool));
-    }
+    this.toolbar.mark(tool);
     this.refreshChips();
   }
 
   private refreshChips(): void {
-    const chips = this.ui.chips;
-    chips.hidden = this.tool !== "window";
-    chips.replaceChildren();
-    const add = (label: string, pressed: boolean, act: () => void) => {
-      const chip = element(
-        "button",
-        { type: "button", class: "chip", "aria-pressed": String(pressed) },
-        label,
-      );
-      chip.addEventListener("click", act);
-      chips.append(chip);
-    };
-    add(this.t("file"), this.state.voi === "file", () => this.setVoi("file"));
-    add(this.t("auto"), this.state.voi === "auto", () => this.setVoi("auto"));
-    if (this.series.modality === "CT") {
-      for (const preset of CT_PRESETS) {
-        const on = this.state.voi === "window" && this.state.windowWidth === preset.width;
-        add(
-          this.boot.language === "en" ? preset.en : preset.zh,
-          on && this.state.windowCenter === preset.center,
-          () => this.setWindow(preset.center, preset.width),
-        );
-      }
-    }
+    this.toolbar.showChips(this.tool, this.view, this.series.modality);
   }
 
   setVoi(voi: "file" | "auto"): void {
-    this.change({ ...this.state, voi, windowCenter: null, windowWidth: null });
+    this.change({ ...this.view, voi, windowCenter: null, windowWidth: null });
     this.refreshChips();
   }
 
   setWindow(center: number, width: number): void {
-    this.change({ ...this.state, voi: "window", windowCenter: center, windowWidth: width });
+    this.change({ ...this.view, voi: "window", windowCenter: center, windowWidth: width });
     this.refreshChips();
   }
 
-  private buildSheet(): void {
-    const add = (name: string, label: string, act: () => void) => {
-      const button = element("button", { type: "button", class: "row" });
-      button.append(icon(name), label);
-      button.addEventListener("click", () => {
-        act();
-        this.toggleSheet(false);
-      });
-      this.ui.sheet.append(button);
+  /** The window of what is shown, from which a drag starts. */
+  windowNow(): { center: number; width: number } {
+    const [picture, { first }] = [this.shown(), this.boot];
+    return {
+      center: this.view.windowCenter ?? picture?.windowCenter ?? first.window_center ?? 40,
+      width: this.view.windowWidth ?? picture?.windowWidth ?? first.window_width ?? 400,
     };
-    add("rotate", this.t("rotate"), () =>
-      this.change({ ...this.state, rotation: ((this.state.rotation + 90) % 360) as ViewState["rotation"] }),
-    );
-    add("flip", this.t("flip"), () => this.change(flipped(this.state, "horizontal")));
-    add("invert", this.t("invert"), () => this.change({ ...this.state, invert: !this.state.invert }));
-    add("info", this.t("info"), () => this.ui.root.classList.toggle("informed"));
-    add("reset", this.t("reset"), () => this.reset());
-    const language = element("button", { type: "button", class: "row" }, this.t("language"));
-    language.addEventListener("click", () => {
+  }
+
+  rotate(degrees: number): void {
+    this.change(turned(this.view, degrees));
+  }
+
+  flip(axis: "horizontal" | "vertical"): void {
+    this.change(flipped(this.view, axis));
+  }
+
+  invert(): void {
+    this.change({ ...this.view, invert: !this.view.invert });
+  }
+
+  reset(): void {
+    this.change(resetDisplay(this.view));
+    this.refreshChips();
+  }
+
+  private fillSheet(): void {
+    const { sheet, t } = this;
+    sheet.add("rotate", t("rotate"), () => this.rotate(90));
+    sheet.add("flip", t("flip"), () => this.flip("horizontal"));
+    sheet.add("invert", t("invert"), () => this.invert());
+    sheet.add("info", t("info"), () => this.ui.root.classList.toggle("informed"));
+    sheet.add("reset", t("reset"), () => this.reset());
+    sheet.add("", t("language"), () => {
       // biome-ignore lint/suspicious/noDocumentCookie: cookieStore is not in the browsers this must serve
       document.cookie = `cloudfilm_lang=${this.boot.language === "zh" ? "en" : "zh"};path=/;max-age=31536000;samesite=lax`;
       location.replace(location.pathname);
     });
-    this.ui.sheet.append(language);
-  }
-
-  reset(): void {
-    this.change(resetDisplay(this.state));
-    this.refreshChips();
-  }
-
-  toggleSheet(open = this.ui.sheet.hidden): void {
-    this.ui.sheet.hidden = !open;
-    this.ui.more.setAttribute("aria-expanded", String(open));
-    if (open) this.ui.sheet.querySelector("button")?.focus();
-  }
-
-  private refreshBars(): void {
-    const { series, state } = this;
-    const part = series.body_part || series.description;
-    const shown = this.shownState().frame + 1;
-    this.ui.title.textContent = `${series.modality} ${part} ${shown}/${series.frame_count}`.replace(
-      / +/g,
-      " ",
-    );
-    this.ui.slider.max = String(series.frame_count - 1);
-    this.ui.slider.value = String(state.frame);
-    this.ui.slider.hidden = series.frame_count < 2;
-    this.ui.bubble.textContent = String(state.frame + 1);
-    for (const thumb of this.ui.strip.querySelectorAll<HTMLButtonElement>("button")) {
-      thumb.setAttribute("aria-current", String(thumb.dataset["series"] === String(state.series)));
-    }
-    const play = this.ui.tools.querySelector<HTMLButtonElement>('[data-tool="play"]');
-    if (play) play.hidden = series.frame_count < 2;
-    const page = this.ui.tools.querySelector<HTMLButtonElement>('[data-tool="page"]');
-    if (page) page.hidden = series.frame_count < 2;
-  }
-
-  private showQuality(quality: "preview" | "refined" | "loading"): void {
-    const word =
-      quality === "loading"
-        ? `◌ ${this.t("loading")}`
-        : `◐ ${this.t(quality === "refined" ? "settled" : "preview")}`;
-    this.ui.quality.textContent = word;
-    this.ui.quality.dataset["quality"] = quality;
-  }
-
-  private refreshOverlay(): void {
-    const { ui, state, boot, manifest, painted } = this;
-    const series = this.series;
-    refreshOverlay(ui, {
-      boot,
-      manifest,
-      series,
-      state: this.shownState(),
-      wanted: state,
-      painted: painted?.header,
-    });
-  }
-
-  // Hands -------------------------------------------------------------------------------------------------------
-
-  scrollTo(frame: number): void {
-    const next = clamp(frame, 0, this.series.frame_count - 1);
-    if (next !== this.state.frame) this.change({ ...this.state, frame: next });
   }
 
   leave(): void {
@@ -435,39 +345,8 @@ export class Viewer {
     else window.close();
   }
 
-  neighbour(step: number): void {
-    const index = this.boot.series.findIndex((entry) => entry.series === this.state.series) + step;
-    const entry = this.boot.series[index];
-    if (entry) this.openSeries(entry);
-  }
-
   togglePlay(): void {
-    if (this.playing) this.stop();
-    else this.play();
-  }
-
-  private play(): void {
-    const count = this.series.frame_count;
-    if (count < 2) return;
-    const rate = clamp(this.manifest?.cine_rate_hz ?? 15, 1, 60);
-    // A cine waits for its pictures: skipping would show a beat that the heart does not have.
-    this.playing = window.setInterval(() => {
-      if (this.painted?.state.frame === this.state.frame) this.scrollTo((this.state.frame + 1) % count);
-    }, 1000 / rate);
-    this.showPlaying();
-  }
-
-  private stop(): void {
-    window.clearInterval(this.playing);
-    this.playing = 0;
-    this.showPlaying();
-  }
-
-  private showPlaying(): void {
-    const button = this.ui.tools.querySelector<HTMLButtonElement>('[data-tool="play"]');
-    if (!button) return;
-    const name = this.playing ? "pause" : "play";
-    button.replaceChildren(icon(name), element("span", {}, this.t(name)));
-    button.setAttribute("aria-pressed", String(this.playing !== 0));
+    if (this.cine.playing) this.cine.stop();
+    else if (this.series.frame_count > 1) this.cine.start(this.manifest?.cine_rate_hz ?? null);
   }
 }

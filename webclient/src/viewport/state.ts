@@ -62,78 +62,17 @@ export function pixelsPerFrame(frames: number, height: number): number {
   return frames <= 1 ? 12 : Math.min(12, Math.max(1, (height * 1.5) / frames));
 }
 
-/** Zoom by `factor` keeping the image point under the finger; `fx`, `fy` are its place in the viewport, -0.5 to 0.5. */
-export function zoomAt(
-  state: ViewState,
-  factor: number,
-  fx: number,
-  fy: number,
-  shown: { w: number; h: number },
-): ViewState {
-  const zoom = clamp(state.zoom * factor, 1, 16);
-  const [ax, ay] = toImageAxes(state, fx, fy);
-  const gain = 1 / state.zoom - 1 / zoom;
-  return clampCenter({
-    ...state,
-    zoom,
-    centerX: state.centerX + ax * shown.w * gain,
-    centerY: state.centerY + ay * shown.h * gain,
-  });
-}
-
-/** Pan by a displacement in viewport fractions. `shown`: the viewport's size in image fractions at zoom 1. */
-export function panBy(state: ViewState, fx: number, fy: number, shown: { w: number; h: number }): ViewState {
-  const [ax, ay] = toImageAxes(state, fx, fy);
-  return clampCenter({
-    ...state,
-    centerX: state.centerX - (ax * shown.w) / state.zoom,
-    centerY: state.centerY - (ay * shown.h) / state.zoom,
-  });
-}
-
-/** A displacement on the screen as one along the image's columns and rows: rotation undone, then flips. */
-export function toImageAxes(state: ViewState, x: number, y: number): [number, number] {
-  let [ix, iy] = [x, y];
-  for (let turned = 0; turned < state.rotation; turned += 90) [ix, iy] = [iy, -ix];
-  return [state.flipHorizontal ? -ix : ix, state.flipVertical ? -iy : iy];
-}
-
-/** The inverse of `toImageAxes`: flips, then the clockwise rotation. */
-export function toScreenAxes(state: ViewState, x: number, y: number): [number, number] {
-  let [sx, sy] = [state.flipHorizontal ? -x : x, state.flipVertical ? -y : y];
-  for (let turned = 0; turned < state.rotation; turned += 90) [sx, sy] = [-sy, sx];
-  return [sx, sy];
+/** Turned further clockwise by a multiple of 90 degrees. */
+export function turned(state: ViewState, degrees: number): ViewState {
+  return { ...state, rotation: ((((state.rotation + degrees) % 360) + 360) % 360) as ViewState["rotation"] };
 }
 
 /** A flip of what is seen: on a picture that lies on its side, of the image's other axis. */
 export function flipped(state: ViewState, axis: "horizontal" | "vertical"): ViewState {
-  const turned = state.rotation % 180 !== 0;
-  return (axis === "horizontal") !== turned
+  const onItsSide = state.rotation % 180 !== 0;
+  return (axis === "horizontal") !== onItsSide
     ? { ...state, flipHorizontal: !state.flipHorizontal }
     : { ...state, flipVertical: !state.flipVertical };
-}
-
-/**
- * CSS transform that moves the picture of `painted` to where `wanted` will show it; "" where no move does that.
- * `shown`: the viewport's size in image fractions at zoom 1, along the screen's axes.
- */
-export function placementOf(painted: ViewState, wanted: ViewState, shown: { w: number; h: number }): string {
-  const alike =
-    painted.series === wanted.series &&
-    painted.rotation === wanted.rotation &&
-    painted.flipHorizontal === wanted.flipHorizontal &&
-    painted.flipVertical === wanted.flipVertical;
-  const same =
-    painted.zoom === wanted.zoom && painted.centerX === wanted.centerX && painted.centerY === wanted.centerY;
-  if (!alike || same) return "";
-  const [x, y] = toScreenAxes(wanted, painted.centerX - wanted.centerX, painted.centerY - wanted.centerY);
-  const percent = (part: number, whole: number) => `${((part * wanted.zoom * 100) / whole).toFixed(2)}%`;
-  return `translate(${percent(x, shown.w)}, ${percent(y, shown.h)}) scale(${(wanted.zoom / painted.zoom).toFixed(4)})`;
-}
-
-function clampCenter(state: ViewState): ViewState {
-  if (state.zoom <= 1.0001) return { ...state, zoom: 1, centerX: 0.5, centerY: 0.5 };
-  return { ...state, centerX: clamp(state.centerX, 0, 1), centerY: clamp(state.centerY, 0, 1) };
 }
 
 export interface WindowPreset {
