@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
-import threading
 from collections.abc import AsyncIterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from app import locations
+from app.archive_api.header_process import HeaderProcess
 from app.archive_api.routes import ROUTES as ARCHIVE_ROUTES
 from app.audit.service import Audit
 from app.bus import Bus
@@ -51,13 +48,6 @@ TABLES: tuple[tuple[RouteSpec, ...], ...] = (
 )
 
 
-def _end_with_parent() -> None:
-    """A pool's worker ends when its process was killed; by itself it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(0)), daemon=True).start()
-
-
 @asynccontextmanager
 async def open_services(settings: Settings, *, secure: bool = False) -> AsyncIterator[Services]:
     """Open every resource, close them in reverse; used by the web role, commands and tests alike."""
@@ -65,7 +55,7 @@ async def open_services(settings: Settings, *, secure: bool = False) -> AsyncIte
     database = await Database.connect(url, min_size=2, max_size=12)
     keyring = locations.keyring(settings)
     objects = locations.objects(settings)
-    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    headers = HeaderProcess()
     render = RenderClient(locations.render_socket(settings))
     waker = Waker(url, INGEST_CHANNEL)
     try:
@@ -90,13 +80,13 @@ async def open_services(settings: Settings, *, secure: bool = False) -> AsyncIte
                 render=render,
                 queue=JobQueue(database),
                 bus=bus,
-                header_pool=pool,
+                headers=headers,
                 secure=secure,
             )
     finally:
         await render.close()
         await waker.close()
-        pool.shutdown(wait=False, cancel_futures=True)
+        await headers.close()
         await database.close()
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
+from app.archive_api.header_process import HeaderProcess
 from app.audit.service import Audit
 from app.bus import Bus
 from app.identity.service import Identity
@@ -21,7 +21,7 @@ from dicomnet.queue import JobQueue
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The app's resources. ``header_pool`` parses DICOM headers outside the loop; ``secure`` = served over TLS."""
+    """The app's resources. ``headers`` parses DICOM headers outside the loop; ``secure`` = served over TLS."""
 
     settings: Settings
     database: Database
@@ -34,7 +34,7 @@ class Services:
     render: RenderClient
     queue: JobQueue
     bus: Bus
-    header_pool: ProcessPoolExecutor
+    headers: HeaderProcess
     secure: bool
     login_limit: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_s=0.5))
     code_limit: RateLimit = field(default_factory=lambda: RateLimit(burst=30, per_s=0.5))

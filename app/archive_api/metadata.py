@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.archive_api import dicom_json as dj
-from app.archive_api.errors import DicomwebError, PartTooLargeError, ResourceNotFoundError
+from app.archive_api.errors import PartTooLargeError, ResourceNotFoundError
 from app.archive_api.found import Target, audit, find, not_modified, private_headers
 from app.archive_api.header_json import bulk_value, headers_json
 from app.archive_api.media import DICOM_JSON, require_json
@@ -22,14 +21,6 @@ from dicomnet.archive.query import InstanceRow
 
 _BATCH = 16
 _LARGEST_HEADER_BYTES = 256 << 20
-
-
-class HeaderProcessError(DicomwebError):
-    """The process that reads headers ended; the request may be tried again."""
-
-    code = "dicomweb.unavailable"
-    message = {"zh": "暂时无法读取文件头，请重试", "en": "Headers cannot be read for now, please try again"}
-    retryable = True
 
 
 def header_length(record: OpenRecord) -> int:
@@ -67,10 +58,7 @@ async def _batch(
         (header, url, record.pixel_element, _pixel_vr(record))
         for header, url, record in zip(headers, urls, records, strict=True)
     ]
-    try:
-        return await asyncio.get_running_loop().run_in_executor(services.header_pool, headers_json, work)
-    except BrokenProcessPool:
-        raise HeaderProcessError from None
+    return await services.headers.run(headers_json, work)
 
 
 async def _instance_urls(services: Services, institution_id: int, target: Target, base: str) -> list[str]:
@@ -113,10 +101,7 @@ async def read_bulk_data(services: Services, institution_id: int, row: InstanceR
     if not records:
         raise ResourceNotFoundError
     header = await asyncio.to_thread(_read_header, services, records[0])
-    try:
-        value = await asyncio.get_running_loop().run_in_executor(services.header_pool, bulk_value, header, int(tag, 16))
-    except BrokenProcessPool:
-        raise HeaderProcessError from None
+    value = await services.headers.run(bulk_value, header, int(tag, 16))
     if value is None:
         raise ResourceNotFoundError
     return value
