@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -44,6 +45,10 @@ def _begin(role: str, settings: Settings) -> None:
 
 def _report_ready(detail: str = "") -> None:
     """The supervisor waits for this line on standard output."""
+    # What the imports made lives as long as the process. A full collection would walk all of it (75 ms measured in the
+    # web role, with every socket waiting); frozen, it is never looked at again.
+    gc.collect()
+    gc.freeze()
     print(f"ready {detail}".rstrip(), flush=True)
 
 

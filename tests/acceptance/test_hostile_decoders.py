@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support.health_probe import Probes, probing
 from tests.support.hostile_decoders import CRASH, SLEEP
 from tests.support.house import Viewer
 from tests.support.outside import dial, send_by_dicom, study_key
@@ -50,40 +49,40 @@ async def test_other_viewers_go_on(hurt_server: Server) -> None:
     good = await sent(ct_series(30, 128))
     packed = await sent(ct_series(10, 128, syntax=JPEG_LS))
     bad = await sent(ct_series(4, frames={0: SLEEP, 1: CRASH, 2: SLEEP, 3: CRASH}))
-    async with dial(server, token) as a, dial(server, token) as b, dial(server, token) as c:
-        hurt, plain, compressed = Viewer(a), Viewer(b), Viewer(c)
-        bad_series = await _open(server, token, bad, hurt)
-        for frame in range(4):
-            await hurt.view(bad_series, frame, frame=frame, viewport=f"v{frame}")
-        probing = asyncio.create_task(_slowest_healthz(server, 40))
-        for viewer, key, count in ((plain, good, 30), (compressed, packed, 10)):
-            series = await _open(server, token, key, viewer)
-            for generation in range(count):
-                await viewer.view(series, generation, frame=generation)
-                header, _ = await viewer.picture(5)
-                while header["generation"] != generation:
-                    header, _ = await viewer.picture(5)
-        slowest_s, usual_s = await probing
-        assert usual_s < 0.05
-        assert slowest_s < 0.5  # a busy machine's scheduler, not a held loop: that would be 5 s
-        codes: dict[str, str] = {}
-        while len(codes) < 4:
-            error = await hurt.text("error", 40)
-            codes[error["viewport"]] = error["code"]
+    with probing(server.http) as prober:
+        async with dial(server, token) as a, dial(server, token) as b, dial(server, token) as c:
+            hurt, plain, compressed = Viewer(a), Viewer(b), Viewer(c)
+            bad_series = await _open(server, token, bad, hurt)
+            for frame in range(4):
+                await hurt.view(bad_series, frame, frame=frame, viewport=f"v{frame}")
+            for viewer, key, count in ((plain, good, 30), (compressed, packed, 10)):
+                series = await _open(server, token, key, viewer)
+                for generation in range(count):
+                    await viewer.view(series, generation, frame=generation)
+                    header, _ = await viewer.picture(30)
+                    while header["generation"] != generation:
+                        header, _ = await viewer.picture(30)
+            codes: dict[str, str] = {}
+            while len(codes) < 4:
+                error = await hurt.text("error", 60)
+                codes[error["viewport"]] = error["code"]
+        probes = await asyncio.to_thread(prober.finish)
+    _answered_within_50_ms(probes)
     # A sleeper answers by itself within the limit, unable to decode; a crash is written down.
     assert codes["v0"] == codes["v2"] == "codec.failed"
     assert {codes["v1"], codes["v3"]} <= {"codec.crashed", "viewing.frame_fault"}
     assert server.role_pid("render")
 
 
-async def _slowest_healthz(server: Server, count: int) -> tuple[float, float]:
-    """(slowest, median) answer in seconds."""
-    times: list[float] = []
-    async with httpx.AsyncClient(base_url=server.http, trust_env=False) as client:
-        for _ in range(count):
-            began = time.monotonic()
-            assert (await client.get("/healthz")).status_code == 200
-            times.append(time.monotonic() - began)
-            await asyncio.sleep(0.05)
-    times.sort()
-    return times[-1], times[len(times) // 2]
+def _answered_within_50_ms(probes: Probes) -> None:
+    """``/healthz`` takes at most 50 ms more than a bare loop took in the same moments.
+
+    The claim is about the product: what the machine's scheduler adds to any process, however small, is measured by the
+    twin of each probe and allowed. Quantiles are compared, not pairs, since a time slice that hits one of a pair says
+    nothing about the other. The slowest answer alone is held against what a held loop would be: 5 s.
+    """
+    assert len(probes.healthz_s) >= 100
+    assert max(probes.healthz_s) < 2.5 + max(probes.bare_s)
+    for q in (0.5, 0.95):
+        healthz_s, bare_s = probes.quantiles_s(q)
+        assert healthz_s < 0.05 + bare_s, f"quantile {q}: {healthz_s * 1000:.1f} ms, a bare loop {bare_s * 1000:.1f} ms"
