@@ -43,7 +43,8 @@ def study_key(server: Server, token: str, accession_number: str) -> int:
         return int(wait_until(find, 10, "the study in the list"))
 
 
-def dial(server: Server, token: str) -> connect:
-    """The stream of a running server."""
+def dial(server: Server, token: str = "", *, cookie: str = "") -> connect:
+    """The stream of a running server, for a Bearer token or a browser's cookies."""
     address = server.http.replace("http", "ws", 1) + "/api/stream"
-    return connect(address, additional_headers={"Authorization": f"Bearer {token}"}, compression=None)
+    headers = {"Authorization": f"Bearer {token}"} if token else {"Cookie": cookie}
+    return connect(address, additional_headers=headers, compression=None)
