@@ -137,6 +137,8 @@ STATUSES: Mapping[str, Statuses] = {
     "viewing.not_found": Statuses(404),
     "viewing.no_pictures": Statuses(422),
     "viewing.frame_fault": Statuses(422),
+    "values.": Statuses(422),
+    "values.unequal": Statuses(500),
     "stream.": Statuses(400),
     "stream.rate": Statuses(429),
     "stream.idle": Statuses(408),

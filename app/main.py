@@ -30,6 +30,7 @@ from app.rendering.client import RenderClient
 from app.services import Services
 from app.settings import Settings
 from app.viewing.routes import ROUTES as VIEWING_ROUTES
+from app.viewing.values_routes import ROUTES as VALUES_ROUTES
 from dicomnet.archive.ingest import Ingest
 from dicomnet.database import Database
 from dicomnet.dimse.scp import INGEST_CHANNEL
@@ -42,6 +43,7 @@ TABLES: tuple[tuple[RouteSpec, ...], ...] = (
     INSTITUTION_ROUTES,
     ARCHIVE_ROUTES,
     VIEWING_ROUTES,
+    VALUES_ROUTES,
     DELIVERY_ROUTES,
     OPERATIONS_ROUTES,
     STATIC_ROUTES,

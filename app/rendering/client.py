@@ -133,6 +133,35 @@ class RenderClient:
         header, _ = await self.ask("manifest", institution_id=institution_id, series_key=series_key, version=version)
         return header["manifest"]
 
+    async def describe_values(
+        self, institution_id: int, series_key: int, first: int, count: int, version: int = 0
+    ) -> dict[str, Any]:
+        """The values manifest of some frames (app/rendering/values.py)."""
+        header, _ = await self.ask(
+            "describe_values",
+            60.0,
+            institution_id=institution_id,
+            series_key=series_key,
+            first=first,
+            count=count,
+            version=version,
+        )
+        return header["values"]
+
+    async def values(
+        self, institution_id: int, series_key: int, frame_index: int, coding: str, version: int = 0
+    ) -> tuple[dict[str, Any], bytes]:
+        """({sha256, coding, version}, bytes) of one frame's exact values."""
+        return await self.ask(
+            "values",
+            60.0,
+            institution_id=institution_id,
+            series_key=series_key,
+            frame_index=frame_index,
+            coding=coding,
+            version=version,
+        )
+
     async def prefetch(
         self, institution_id: int, series_key: int, frames: list[int], viewer: str, version: int = 0
     ) -> None:

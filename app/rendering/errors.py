@@ -60,6 +60,26 @@ class FrameFaultError(AppError):
     message = {"zh": "这幅图像的数据有问题，无法显示", "en": "This image's data are faulty and cannot be shown"}
 
 
+class ValuesUnavailableError(AppError):
+    """These values have no codestream of the wished kind (float, more than 16 bits): they go raw."""
+
+    code = "values.not_codable"
+    message = {
+        "zh": "这幅图像没有无损压缩数据，请取未压缩数据",
+        "en": "These values have no codestream; ask for them raw",
+    }
+
+
+class ValuesTooLargeError(AppError):
+    """The values of one frame are more than a viewer can be sent at once."""
+
+    code = "values.too_large"
+    message = {
+        "zh": "图像过大，无法整幅下载原始数据",
+        "en": "The image is too large for its values to be sent as a whole",
+    }
+
+
 class RemoteError(AppError):
     """An error of the render process under its own code."""
 

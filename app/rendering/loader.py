@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from app.rendering.decode_pool import HARMFUL, DecodePool
 from app.rendering.errors import FrameFaultError
+from app.rendering.frame_values import exact_spec, keeps_ybr
 from app.rendering.frames import FramePlace, build_frame
 from app.rendering.series import OpenSeries, SeriesCache
 from app.settings import Settings
 from dicomnet.archive.objects import Objects
-from dicomnet.archive.open_record import frame_spec, read_frame_bytes
+from dicomnet.archive.open_record import OpenRecord, frame_spec, read_frame_bytes
 from dicomnet.database import Database
 from render.codec import NATIVE, DecodedFrame, FrameSpec, decode_frame, plugin_syntaxes
 from render.errors import CodecError
@@ -20,6 +23,7 @@ from render.frame import Frame
 from render.residency import Residency
 
 Key = tuple[int, int, int]  # institution, instance, frame
+SpecOf = Callable[[OpenRecord, bytes], tuple[FrameSpec, str]]
 
 
 class FrameLoader:
@@ -73,19 +77,33 @@ class FrameLoader:
         self.residency.finish(key, frame)
         return frame
 
+    async def exact(self, series: OpenSeries, place: FramePlace) -> DecodedFrame:
+        """The stored values, colours not converted (docs/values.md). Raises as ``load`` does.
+
+        They are those of the frame in memory, except where that holds RGB for a stored YBR_FULL.
+        """
+        if keeps_ybr(place.record):
+            return await self._decoded(series, place, exact_spec)
+        frame = await self.load(series, place)
+        return DecodedFrame(frame.values, frame.photometric_interpretation, frame.decoder)
+
     async def _decode(self, series: OpenSeries, place: FramePlace) -> Frame:
+        decoded = await self._decoded(series, place, lambda record, data: (frame_spec(record), ""))
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _prepare, place, decoded)
+
+    async def _decoded(self, series: OpenSeries, place: FramePlace, spec_of: SpecOf) -> DecodedFrame:
         record = place.record
         fault = record.frame_faults.get(str(place.frame_index))
         if fault is not None:
             raise FrameFaultError(fault=fault, frame_index=place.frame_index)
         loop = asyncio.get_running_loop()
         data = await loop.run_in_executor(self._threads, read_frame_bytes, self._objects, record, place.frame_index)
-        spec = frame_spec(record)
+        spec, photometric = spec_of(record, data)
         if decoded_here(spec.transfer_syntax_uid, record.frame_trial):
             decoded = await loop.run_in_executor(self._threads, lambda: decode_frame(data, spec))
         else:
             decoded = await self._decode_outside(series, place, data, spec)
-        return await loop.run_in_executor(self._threads, _prepare, place, decoded)
+        return replace(decoded, photometric_interpretation=photometric) if photometric else decoded
 
     async def _decode_outside(
         self, series: OpenSeries, place: FramePlace, data: bytes, spec: FrameSpec

@@ -19,6 +19,7 @@ from app.rendering.errors import RenderFailedError, SupersededError
 from app.rendering.loader import FrameLoader
 from app.rendering.manifest import describe_series
 from app.rendering.series import SeriesCache
+from app.rendering.values import ValuesSource
 from app.settings import Settings
 from dicomnet.database import Database
 from render.codec import register_plugins
@@ -49,7 +50,9 @@ class RenderProcess:
         self._threads = ThreadPoolExecutor(count + 1, "render")
         self._engine = Engine()
         self._series = SeriesCache(database)
-        self._loader = FrameLoader(settings, database, locations.objects(settings), self._series, self._threads)
+        objects = locations.objects(settings)
+        self._loader = FrameLoader(settings, database, objects, self._series, self._threads)
+        self._values = ValuesSource(database, objects, self._loader, self._threads)
         self._scheduler: Scheduler[_Job] = Scheduler(time.monotonic, self._dropped)
         self._wanted = asyncio.Event()
         self._workers = [asyncio.get_running_loop().create_task(self._work()) for _ in range(count)]
@@ -113,6 +116,15 @@ class RenderProcess:
         series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
         # Thousands of frames take tens of milliseconds: off the loop.
         return {"manifest": await asyncio.to_thread(describe_series, series)}, b""
+
+    async def _op_describe_values(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
+        return {"values": await self._values.describe(series, header["first"], header["count"])}, b""
+
+    async def _op_values(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
+        told, data = await self._values.values(series, series.place(header["frame_index"]), header["coding"])
+        return {**told, "version": series.version}, data
 
     async def _op_picture(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -22,6 +23,7 @@ from app.services import Services
 from app.settings import Settings
 from app.viewing.prepared import prepare_pair, prepare_thumbnail
 from app.viewing.studies import key_series
+from app.viewing.values_job import VALUES, code_series, enqueue_values
 from dicomnet.archive.open_record import OpenRecord, frame_spec, load_instance, read_frame_bytes
 from dicomnet.archive.query import SeriesRow, list_series
 from dicomnet.dimse.scp import INGEST_CHANNEL
@@ -34,7 +36,7 @@ PREPARE = "prepare"
 _QUIET_S = 0.7
 _POLL_S = 5.0
 _LEASE_S = 15.0  # renewed while the job runs; after a kill -9 another worker takes over when it ran out
-_RUNNERS = 2
+_RUNNERS = ((PREPARE,), (PREPARE, VALUES))  # codestreams never keep everybody from what somebody waits for
 _TRIAL_S = 30.0  # of one job; the rest of the series follows in a job behind the others
 _BATCH = 32
 _MOST_HARMFUL = 3  # frames that hung or killed a decoder before the rest of their instance is not tried
@@ -62,17 +64,17 @@ async def follow_events(services: Services, listener: Listener) -> None:
             await listener.next(_POLL_S)
 
 
-async def run_jobs(services: Services, pool: DecodePool, name: str) -> None:
+async def run_jobs(services: Services, pool: DecodePool, name: str, queues: tuple[str, ...]) -> None:
     """Claim and run, one at a time; errors retry with back-off, then lie in the dead letters."""
     while True:
-        job = await services.queue.claim([PREPARE], name, _LEASE_S)
+        job = await services.queue.claim(queues, name, _LEASE_S)
         if job is None:
             await asyncio.sleep(0.2)
             continue
         correlation_id.set(job.correlation_id or f"job-{job.job_id}")
         beating = asyncio.create_task(_heartbeat(services, job))
         try:
-            if await prepare_series(services, pool, job):
+            if await run_job(services, pool, job):
                 await services.queue.complete(job)
             else:
                 await services.queue.fail(job, "still arriving", retry_after_s=_QUIET_S)
@@ -93,11 +95,22 @@ async def _heartbeat(services: Services, job: Job) -> None:
             await services.queue.heartbeat(job, _LEASE_S)
 
 
+async def run_job(services: Services, pool: DecodePool, job: Job) -> bool:
+    """By its queue; False when it has to come again soon."""
+    if job.queue != VALUES:
+        return await prepare_series(services, pool, job)
+    series_key = int(job.payload["series_key"])
+    if not await code_series(services, pool, job.institution_id, series_key):
+        await enqueue_values(services, job.institution_id, series_key)
+    return True
+
+
 async def prepare_series(services: Services, pool: DecodePool, job: Job) -> bool:
     """Thumbnail, first picture, trial decode. False while the series still grows (asked at most three times)."""
     institution_id, series_key = job.institution_id, int(job.payload["series_key"])
     if job.payload.get("only_trial"):
         await _try_all(services, pool, institution_id, series_key)
+        await enqueue_values(services, institution_id, series_key)
         return True
     row = await services.database.fetchrow(
         institution_id,
@@ -114,6 +127,7 @@ async def prepare_series(services: Services, pool: DecodePool, job: Job) -> bool
         # First what somebody may be waiting for; the render process keeps untried frames in disposable children too.
         await _prepare(services, institution_id, series, rows)
     await _try_all(services, pool, institution_id, series_key)
+    await enqueue_values(services, institution_id, series_key)
     await services.bus.publish(f"study:{row['study_key']}:changed")
     return True
 
@@ -217,14 +231,14 @@ async def run(settings: Settings, ready: Callable[[], None]) -> None:
         os.nice(10)
     register_plugins(settings.decoder_plugins)
     name = f"{socket.gethostname()}-{os.getpid()}"
-    pool = DecodePool(_RUNNERS, settings.decode_timeout_s, settings.decode_memory_mb, settings.decoder_plugins)
+    pool = DecodePool(len(_RUNNERS), settings.decode_timeout_s, settings.decode_memory_mb, settings.decoder_plugins)
     async with (
         open_services(settings) as services,
         Listener(locations.runtime_url(settings), (INGEST_CHANNEL,)).running() as listener,
     ):
         tasks: list[asyncio.Task[Any]] = [
             asyncio.create_task(_forever(lambda: follow_events(services, listener))),
-            *(asyncio.create_task(_forever(lambda: run_jobs(services, pool, name))) for _ in range(_RUNNERS)),
+            *(asyncio.create_task(_forever(partial(run_jobs, services, pool, name, queues))) for queues in _RUNNERS),
         ]
         ready()
         await until_stopped()
