@@ -51,7 +51,7 @@ class Credit:
 
 
 class Viewport:
-    """A mailbox of one view and the task that answers it (rules 6 and 7).
+    """A mailbox of one view and the task that answers it (rules 6, 7 and 20).
 
     ``answer(view, quality)`` makes and sends a picture; False when an error was told instead. An exception of it ends
     the viewport and is told to ``failed``.
@@ -93,10 +93,13 @@ class Viewport:
             await self._credit.wait()
             view = self._wanted
             self._changed.clear()
-            if view is None or not await self._answer(view, "preview"):
+            if view is None:
+                continue
+            only = view.fields.get("answer")
+            if only != "refined" and (not await self._answer(view, "preview") or only == "preview"):
                 continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), STILL_S)
+                await asyncio.wait_for(self._changed.wait(), 0 if only == "refined" else STILL_S)
                 continue
             await self._credit.wait()
             if not self._changed.is_set() and self._wanted is view:

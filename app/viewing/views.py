@@ -31,6 +31,8 @@ def parse_view(fields: Mapping[str, Any], *, quality: str, webp: bool) -> tuple[
         raise BadRequestError(what="view") from None
     if "width" not in values or "height" not in values:
         raise BadRequestError(what="size")
+    if fields.get("answer") not in (None, "preview", "refined"):
+        raise BadRequestError(what="answer")
     values["voi"] = str(fields.get("voi", "file"))
     settled = quality == "refined" and webp
     view = StackView(quality=quality, media_type=WEBP if settled else JPEG, **values)

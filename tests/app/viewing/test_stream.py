@@ -429,6 +429,21 @@ async def test_rule_19_changed(house: House) -> None:
         assert header["version"] == opened["series"][0]["version"]
 
 
+async def test_rule_20_one_of_the_two(house: House) -> None:
+    study, series = await house.store(*ct_series(3))
+    async with viewing(house, await house.staff()) as viewer:
+        await viewer.open(study)
+        await viewer.view(series, 1, answer="refined")
+        assert (await viewer.picture())[0]["quality"] == "refined"
+        await viewer.view(series, 2, frame=1, answer="preview")
+        # Another viewport's two pictures take its stillness: time in which the first would have been refined.
+        await viewer.view(series, 3, frame=2, viewport="b")
+        seen = [(await viewer.picture())[0] for _ in range(3)]
+        assert {(p["generation"], p["quality"]) for p in seen} == {(2, "preview"), (3, "preview"), (3, "refined")}
+        await viewer.view(series, 4, answer="all")
+        assert (await viewer.text("error"))["code"] == "http.bad_request"
+
+
 async def test_every_rule_has_a_test() -> None:
     rules = {int(n) for n in re.findall(r"^(\d+)\. \*\*", DOCUMENT.read_text("utf-8"), re.MULTILINE)}
     names = dir(sys.modules[__name__])

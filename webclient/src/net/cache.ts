@@ -20,6 +20,10 @@ export class PictureCache<T extends Sized> {
     return found;
   }
 
+  has(key: string): boolean {
+    return this.entries.has(key);
+  }
+
   put(key: string, value: T): void {
     const before = this.entries.get(key);
     if (before) {

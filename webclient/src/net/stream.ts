@@ -31,6 +31,7 @@ export interface StreamEvents {
 
 const WINDOW = 512 * 1024;
 const PING_MS = 25_000;
+const DEAD_MS = 3_000;
 
 /** Binary message -> header and picture bytes. Throws on a message that is none. */
 export function decodePicture(data: ArrayBuffer): { header: PictureHeader; bytes: ArrayBuffer } {
@@ -46,10 +47,11 @@ export function viewMessage(
   generation: number,
   width: number,
   height: number,
+  viewport = "main",
 ): Record<string, unknown> {
   return {
     t: "view",
-    viewport: "main",
+    viewport,
     generation,
     series: state.series,
     frame: state.frame,
@@ -75,6 +77,8 @@ export class Stream {
   private attempts = 0;
   private timer = 0;
   private stopped = false;
+  private heard = 0;
+  private pinging = 0;
 
   constructor(
     private readonly study: number,
@@ -82,14 +86,19 @@ export class Stream {
     private readonly events: StreamEvents,
   ) {
     this.connect();
-    window.addEventListener("online", () => this.retryNow());
+    window.addEventListener("online", () => this.wake());
+    window.addEventListener("pageshow", () => this.wake());
     document.addEventListener("visibilitychange", () => {
-      if (!document.hidden) this.retryNow();
+      if (!document.hidden) this.wake();
     });
   }
 
-  /** The newest wish of a viewport; sent now, and again after a lost socket is back (rule 16). */
-  want(viewport: string, view: Record<string, unknown>): void {
+  /** The newest wish of a viewport; sent now, and again after a lost socket is back (rule 16). Null: it has all. */
+  want(viewport: string, view: Record<string, unknown> | null): void {
+    if (!view) {
+      this.views.delete(viewport);
+      return;
+    }
     this.views.set(viewport, view);
     this.send(view);
   }
@@ -98,20 +107,32 @@ export class Stream {
     if (this.ready && this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
-  private retryNow(): void {
-    if (!this.stopped && (!this.socket || this.socket.readyState > WebSocket.OPEN)) {
+  /** A phone that slept, or changed its network, may hold a dead line: what does not answer soon is replaced. */
+  private wake(): void {
+    if (this.stopped) return;
+    if (this.socket?.readyState !== WebSocket.OPEN) {
       this.attempts = 0;
       this.connect();
+      return;
     }
+    const { socket, heard } = this;
+    this.send({ t: "ping", at: Date.now() });
+    window.setTimeout(() => {
+      if (this.socket !== socket || this.heard !== heard || this.stopped) return;
+      socket?.close();
+      this.lost();
+      this.connect();
+    }, DEAD_MS);
   }
 
   private connect(): void {
     window.clearTimeout(this.timer);
     if (this.socket && this.socket.readyState <= WebSocket.OPEN) return;
+    window.clearInterval(this.pinging);
     const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/stream`);
     socket.binaryType = "arraybuffer";
     this.socket = socket;
-    const ping = window.setInterval(() => this.send({ t: "ping", at: Date.now() }), PING_MS);
+    this.pinging = window.setInterval(() => this.send({ t: "ping", at: Date.now() }), PING_MS);
     socket.onopen = () => {
       socket.send(JSON.stringify({ t: "hello", v: 1, window: WINDOW, webp: this.webp }));
       socket.send(JSON.stringify({ t: "open", study: this.study }));
@@ -120,15 +141,15 @@ export class Stream {
     };
     socket.onmessage = (event) => this.receive(event.data as string | ArrayBuffer);
     socket.onclose = (event) => {
-      window.clearInterval(ping);
-      this.ready = false;
       if (this.socket !== socket) return;
+      window.clearInterval(this.pinging);
       if (event.code >= 4400 && event.code < 4408) {
         this.stopped = true;
+        this.ready = false;
         this.events.ended(event.reason);
         return;
       }
-      this.events.online(false);
+      this.lost();
       this.attempts += 1;
       this.timer = window.setTimeout(
         () => this.connect(),
@@ -137,7 +158,14 @@ export class Stream {
     };
   }
 
+  private lost(): void {
+    this.ready = false;
+    this.socket = null;
+    this.events.online(false);
+  }
+
   private receive(data: string | ArrayBuffer): void {
+    this.heard += 1;
     if (typeof data !== "string") {
       this.send({ t: "credit", bytes: data.byteLength });
       const { header, bytes } = decodePicture(data);

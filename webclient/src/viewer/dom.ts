@@ -21,6 +21,7 @@ const ICONS: Record<string, string> = {
   page: "M7 4h10v16H7zM4 7v10M20 7v10",
   window: "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16",
   zoom: "M10 4a6 6 0 1 0 0 12 6 6 0 0 0 0-12zM15 15l5 5M10 7v6M7 10h6",
+  pan: "M12 3v18M3 12h18M9 6l3-3 3 3M9 18l3 3 3-3M6 9l-3 3 3 3M18 9l3 3-3 3",
   play: "M8 5l11 7-11 7z",
   pause: "M8 5v14M16 5v14",
   rotate: "M19 12a7 7 0 1 1-2-5M19 4v4h-4",

@@ -133,7 +133,14 @@ export class ViewerHands {
   }
 
   private keyDown(event: KeyboardEvent): void {
-    if (event.isComposing || event.metaKey || event.ctrlKey || event.altKey) return;
+    if (event.isComposing || event.altKey) return;
+    if (event.metaKey || event.ctrlKey) {
+      const key = event.key.toLowerCase();
+      if (key !== "z" && key !== "y") return;
+      event.preventDefault();
+      this.viewer.undo(key === "y" || event.shiftKey);
+      return;
+    }
     const focused = document.activeElement;
     if (focused instanceof HTMLInputElement && focused !== this.viewer.ui.slider) return;
     if (focused instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter")) return;
@@ -158,6 +165,7 @@ export class ViewerHands {
       "=": () => this.fit(),
       z: () => this.viewer.choose("zoom"),
       w: () => this.viewer.choose("window"),
+      p: () => this.viewer.choose("pan"),
       c: () => this.viewer.togglePlay(),
       " ": () => this.viewer.reset(),
       Escape: () => this.viewer.sheet.toggle(false),

@@ -1,22 +1,24 @@
 // The layer of pictures that the server renders: what is shown first, and always beneath the others.
 
-import { PictureCache } from "../net/cache";
+import { ReadAhead } from "../net/readahead";
 import { type PictureHeader, viewMessage } from "../net/stream";
+import { framesAhead, isNearer } from "../viewport/ahead";
 import type { DisplayState, LayerHost, PictureLayer, ShownPicture } from "../viewport/layer";
+import { budgets, type Decoded, Pictures, type Received } from "../viewport/pictures";
 import { cssMatrix, multiply, pictureToImage, type Size } from "../viewport/placement";
 import type { ViewState } from "../viewport/state";
 
-const CACHE_BYTES = 96 * 1024 * 1024;
 const LARGEST_SIDE = 1600;
 const SMALLEST_SIDE = 512;
 const MOST_ASKED = 400;
+const NEAR = 64;
+const DECODED_AHEAD = 12;
+/** As long as the server waits for stillness (rule 7). */
+const STILL_MS = 150;
 
-interface Picture {
-  readonly bitmap: ImageBitmap;
-  readonly header: PictureHeader;
+interface Asked {
+  readonly key: string;
   readonly view: ViewState;
-  readonly bytes: number;
-  close(): void;
 }
 
 /** Output pixels of a request: the screen's, but no more than the image has unless it is zoomed. */
@@ -31,14 +33,29 @@ export function requestSize(display: DisplayState): Size {
   };
 }
 
+function deviceBudgets() {
+  const device = navigator as { deviceMemory?: number; connection?: { saveData?: boolean } };
+  return budgets(device.deviceMemory, device.connection?.saveData === true);
+}
+
 export class PreviewLayer implements PictureLayer {
   readonly name = "main";
-  private readonly cache = new PictureCache<Picture>(CACHE_BYTES);
-  private readonly asked = new Map<number, { key: string; view: ViewState }>();
+  readonly pictures = new Pictures(deviceBudgets());
+  private readonly ahead = new ReadAhead({
+    ask: (frame, viewport) => this.ask({ ...this.need.view, frame }, viewport, "preview"),
+    has: (frame) =>
+      this.refused.has(frame) || this.pictures.received.has(this.keyOf({ ...this.need.view, frame })),
+  });
+  private readonly asked = new Map<number, Asked>();
+  private refused = new Set<number>();
   private generation = 0;
-  private painted: Picture | null = null;
+  private painted: Received | null = null;
   private wish: DisplayState | null = null;
-  private wishKey = "";
+  private size: Size = { width: 0, height: 0 };
+  private key = "";
+  private direction = 1;
+  private restTimer = 0;
+  private decoding = false;
   private over = false;
 
   constructor(
@@ -59,56 +76,167 @@ export class PreviewLayer implements PictureLayer {
     };
   }
 
-  display(state: DisplayState): void {
-    const size = requestSize(state);
-    const key = JSON.stringify([state.view, size]);
-    this.wish = state;
-    this.place();
-    if (key === this.wishKey) return;
-    this.wishKey = key;
-    const kept = this.cache.get(key);
-    if (kept) this.paint(kept);
-    if (kept?.header.quality === "refined") return;
-    this.generation += 1;
-    this.asked.set(this.generation, { key, view: state.view });
-    this.asked.delete(this.generation - MOST_ASKED);
-    this.host.want("main", viewMessage(state.view, this.generation, size.width, size.height));
+  private get need(): DisplayState {
+    if (!this.wish) throw new Error("previews: nothing is wanted yet");
+    return this.wish;
   }
 
+  private keyOf(view: ViewState): string {
+    return `${view.series}|${this.size.width}x${this.size.height}|${JSON.stringify(view)}`;
+  }
+
+  // Asking ------------------------------------------------------------------------------------------------------
+
+  display(state: DisplayState): void {
+    const before = this.wish?.view;
+    this.wish = state;
+    this.size = requestSize(state);
+    this.place();
+    const key = this.keyOf(state.view);
+    if (key === this.key) return;
+    this.key = key;
+    if (before && before.frame !== state.view.frame) this.direction = state.view.frame - before.frame;
+    const { frame: _, ...look } = state.view;
+    const { frame: __, ...lookBefore } = before ?? state.view;
+    if (JSON.stringify(look) !== JSON.stringify(lookBefore)) {
+      this.ahead.reset();
+      this.refused.clear();
+    }
+    this.demand();
+  }
+
+  /** Show the best that is here and ask for what is missing. */
+  private demand(): void {
+    window.clearTimeout(this.restTimer);
+    const quality = this.pictures.received.get(this.key)?.header.quality;
+    this.ahead.pause(quality === undefined);
+    if (quality === undefined) {
+      this.paintNearest();
+      this.ask(this.need.view, "main");
+      return;
+    }
+    this.host.want("main", null);
+    void this.paintKept();
+    this.plan();
+    if (quality === "preview")
+      this.restTimer = window.setTimeout(() => this.ask(this.need.view, "main", "refined"), STILL_MS);
+  }
+
+  private ask(view: ViewState, viewport: string, answer?: "preview" | "refined"): void {
+    this.generation += 1;
+    this.asked.set(this.generation, { key: this.keyOf(view), view });
+    this.asked.delete(this.generation - MOST_ASKED);
+    const message = viewMessage(view, this.generation, this.size.width, this.size.height, viewport);
+    if (answer) message["answer"] = answer;
+    if (viewport === "main") this.host.want("main", message);
+    else this.host.send(message);
+  }
+
+  private plan(): void {
+    const { view, series } = this.need;
+    if (series.frame_count < 2) return;
+    const frames = framesAhead(view.frame, series.frame_count, this.direction, this.pictures.reach);
+    this.ahead.plan(frames);
+    void this.decodeAhead(frames.slice(0, DECODED_AHEAD));
+  }
+
+  /** The next few are decoded before they are needed; a newer wish ends the round. */
+  private async decodeAhead(frames: readonly number[]): Promise<void> {
+    const begun = this.key;
+    for (const frame of frames) {
+      if (this.key !== begun) return;
+      await this.pictures.bitmap(this.keyOf({ ...this.need.view, frame }));
+    }
+  }
+
+  // What comes --------------------------------------------------------------------------------------------------
+
   receive(header: PictureHeader, bytes: ArrayBuffer): boolean {
-    if (header.viewport !== "main") return false;
-    void this.take(header, bytes);
+    const isAhead = header.viewport.startsWith("ahead");
+    if (header.viewport !== "main" && !isAhead) return false;
+    const asked = this.asked.get(header.generation);
+    const isStale = header.version < this.host.versionOf(header.series);
+    if (asked && !this.over && !isStale) this.take(asked, header, bytes);
+    if (isAhead) this.ahead.done(header.viewport);
     return true;
   }
 
-  private async take(header: PictureHeader, bytes: ArrayBuffer): Promise<void> {
-    const asked = this.asked.get(header.generation);
-    if (!asked || this.over) return;
-    const { key, view } = asked;
-    const bitmap = await createImageBitmap(new Blob([bytes], { type: header.media_type }));
-    const made: Picture = {
-      bitmap,
-      header,
-      view,
-      bytes: bitmap.width * bitmap.height * 4,
-      close: () => bitmap.close(),
-    };
-    if (this.cache.get(key)?.header.quality === "refined" && header.quality === "preview")
-      return made.close();
-    this.cache.put(key, made);
+  private take({ key, view }: Asked, header: PictureHeader, bytes: ArrayBuffer): void {
+    const blob = new Blob([bytes], { type: header.media_type });
+    const picture = { header, view, blob, bytes: bytes.byteLength, close: () => undefined };
+    if (!this.pictures.keep(key, picture)) return;
+    if (key === this.key) {
+      if (header.quality === "refined") this.host.want("main", null);
+      this.ahead.pause(false);
+      this.plan();
+    }
     // An older picture is better than a frozen one while the newest is on its way, but never one of another series.
-    if (view.series !== this.wish?.view.series) return;
-    if (key === this.wishKey || (this.painted?.header.generation ?? 0) < header.generation) this.paint(made);
+    if (header.viewport === "main" && this.isBetter(picture)) void this.paintNewest(key);
+    else if (key === this.key) void this.paintKept();
   }
 
-  private paint(made: Picture): void {
+  message(message: Record<string, unknown>): boolean {
+    const viewport = message["viewport"];
+    if (message["t"] !== "error" || typeof viewport !== "string") return false;
+    if (!viewport.startsWith("ahead")) return false;
+    const asked = this.asked.get(Number(message["generation"]));
+    if (asked) this.refused.add(asked.view.frame);
+    return this.ahead.done(viewport);
+  }
+
+  // Painting ----------------------------------------------------------------------------------------------------
+
+  private isBetter(picture: Received): boolean {
+    const wanted = this.need.view;
+    if (picture.view.series !== wanted.series) return false;
+    const now = this.painted;
+    if (!now || now.view.series !== wanted.series) return true;
+    if (!isNearer(picture.view.frame, now.view.frame, wanted.frame)) return false;
+    if (picture.view.frame !== now.view.frame) return true;
+    if (this.keyOf(picture.view) === this.key) return true;
+    return this.keyOf(now.view) !== this.key && picture.header.generation >= now.header.generation;
+  }
+
+  private async paintKept(): Promise<void> {
+    const key = this.key;
+    const ready = this.pictures.ready(key) ?? (await this.pictures.bitmap(key));
+    if (ready && key === this.key) this.paint(ready);
+  }
+
+  /** Decodes one at a time; of those that came meanwhile only the one that is still better is painted. */
+  private async paintNewest(key: string): Promise<void> {
+    if (this.decoding && key !== this.key) return;
+    this.decoding = true;
+    const made = await this.pictures.bitmap(key);
+    this.decoding = false;
+    if (made && !this.over && this.isBetter(made.from)) this.paint(made);
+  }
+
+  /** A neighbour that is decoded already, when it is nearer than what is on screen. */
+  private paintNearest(): void {
+    const { view } = this.need;
+    for (let step = 1; step <= NEAR; step += 1)
+      for (const frame of [
+        view.frame - Math.sign(this.direction) * step,
+        view.frame + Math.sign(this.direction) * step,
+      ]) {
+        const found = this.pictures.ready(this.keyOf({ ...view, frame }));
+        if (!found) continue;
+        if (this.isBetter(found.from)) this.paint(found);
+        return;
+      }
+  }
+
+  private paint(made: Decoded): void {
+    if (this.over) return;
     const { canvas } = this;
-    if (canvas.width !== made.bitmap.width || canvas.height !== made.bitmap.height) {
-      canvas.width = made.bitmap.width;
-      canvas.height = made.bitmap.height;
+    const { bitmap, from } = made;
+    if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
+      canvas.width = bitmap.width;
+      canvas.height = bitmap.height;
     }
-    canvas.getContext("2d", { alpha: false })?.drawImage(made.bitmap, 0, 0);
-    this.painted = made;
+    canvas.getContext("2d", { alpha: false })?.drawImage(bitmap, 0, 0);
+    this.painted = from;
     this.place();
     this.host.changed(this);
   }
@@ -123,15 +251,28 @@ export class PreviewLayer implements PictureLayer {
     this.canvas.style.transform = cssMatrix(multiply(this.wish.toScreen, toImage));
   }
 
-  /** Something else of the server's picture is wanted although the view is the same (its size, its series' content). */
+  // Ends --------------------------------------------------------------------------------------------------------
+
+  /** A line that was lost brings nothing of what was asked on it. */
+  online(connected: boolean): void {
+    if (!connected) this.ahead.reset();
+    else if (this.wish && this.pictures.received.has(this.key)) this.plan();
+  }
+
+  /** The series' images are other ones now: nothing that is kept of it is true. What is on screen stays until then. */
   forget(series: number): void {
-    if (this.wish?.view.series === series) this.wishKey = "";
-    this.cache.clear();
+    this.asked.clear();
+    this.ahead.reset();
+    this.refused.clear();
+    this.pictures.clear();
+    if (this.wish?.view.series === series) this.key = "";
   }
 
   clear(): void {
     this.over = true;
-    this.cache.clear();
+    window.clearTimeout(this.restTimer);
+    this.ahead.reset();
+    this.pictures.clear();
     this.painted = null;
     this.canvas.width = this.canvas.height = 1;
   }

@@ -1,11 +1,13 @@
 // The sheet behind the three dots: what is needed less often.
 
+import type { Back } from "./back";
 import { element, icon } from "./dom";
 
 export class Sheet {
   constructor(
     private readonly sheet: HTMLElement,
     private readonly button: HTMLButtonElement,
+    private readonly back: Back,
   ) {
     button.addEventListener("click", () => this.toggle());
   }
@@ -27,7 +29,16 @@ export class Sheet {
     return !this.sheet.hidden;
   }
 
+  private readonly close = () => this.show(false);
+
   toggle(open = !this.isOpen): void {
+    if (open === this.isOpen) return;
+    this.show(open);
+    if (open) this.back.push(this.close);
+    else this.back.drop(this.close);
+  }
+
+  private show(open: boolean): void {
     this.sheet.hidden = !open;
     this.button.setAttribute("aria-expanded", String(open));
     if (open) this.sheet.querySelector("button")?.focus();

@@ -4,8 +4,8 @@ import type { Word } from "../ui/words";
 import { CT_PRESETS, type ViewState } from "../viewport/state";
 import { element, icon, toolButton } from "./dom";
 
-export type Tool = "page" | "window" | "zoom";
-const TOOLS: readonly Tool[] = ["page", "window", "zoom"];
+export type Tool = "page" | "window" | "zoom" | "pan";
+const TOOLS: readonly Tool[] = ["page", "window", "zoom", "pan"];
 
 export interface ToolbarActs {
   choose(tool: Tool): void;

@@ -4,9 +4,21 @@ import { type PictureHeader, Stream } from "../net/stream";
 import { translator } from "../ui/words";
 import type { DisplayState, LayerHost, PictureLayer, Quality, ShownPicture } from "../viewport/layer";
 import { clampCenter, type ImageSize, imageToScreen, type Size } from "../viewport/placement";
-import { clamp, flipped, initialState, resetDisplay, turned, type ViewState } from "../viewport/state";
+import { screenFragment, screenFromFragment } from "../viewport/serial";
+import {
+  clamp,
+  flipped,
+  initialState,
+  resetDisplay,
+  screenOf,
+  turned,
+  type ViewState,
+} from "../viewport/state";
+import { Undo } from "../viewport/undo";
+import { Back, cameFromList, listAddress } from "./back";
 import { Cine } from "./cine";
 import { build, type Elements } from "./dom";
+import { changedSeries, imagesMore, sameImage } from "./growth";
 import { ViewerHands } from "./hands";
 import { type Boot, frameInfo, type Manifest, type SeriesEntry } from "./manifest";
 import { refreshOverlay, showQuality } from "./overlay";
@@ -16,6 +28,9 @@ import { Strip } from "./strip";
 import { type Tool, Toolbar } from "./toolbar";
 
 const SLOW_MS = 10_000;
+const SAVE_MS = 300;
+const TOLD_MS = 3_000;
+const REOPEN_MS = 2_000;
 const MIDDLE_FIRST = ["CT", "MR", "PT", "NM"];
 
 export class Viewer implements LayerHost {
@@ -33,7 +48,17 @@ export class Viewer implements LayerHost {
   private listeners: ((state: DisplayState) => void)[] = [];
   view: ViewState;
   tool: Tool = "page";
+  readonly back = new Back();
+  private readonly undoing = new Undo();
+  private readonly fromList: boolean;
+  private frameRequest = 0;
+  private saveTimer = 0;
+  private toldTimer = 0;
   private slowTimer = 0;
+  private reopened = Number.NEGATIVE_INFINITY;
+  /** A series that grew: its manifest as it was, until the new one tells where its images are now. */
+  private outdated: Manifest | null = null;
+  private moving = false;
   private online = true;
   private over = false;
 
@@ -41,7 +66,8 @@ export class Viewer implements LayerHost {
     this.t = translator(boot.language);
     this.ui = build(this.t);
     this.stage = this.ui.stage;
-    this.view = initialState(boot.first.series, boot.first.frame);
+    this.fromList = cameFromList(boot.study);
+    this.view = this.linkedView() ?? initialState(boot.first.series, boot.first.frame);
     this.strip = new Strip(this.ui.strip, (entry) => this.openSeries(entry));
     this.cine = new Cine({
       settled: () => this.shown()?.view.frame === this.view.frame,
@@ -49,7 +75,7 @@ export class Viewer implements LayerHost {
       playing: (on) => this.toolbar.playing(on),
     });
     this.toolbar = new Toolbar(this.ui.tools, this.ui.chips, this.t, boot.language, this);
-    this.sheet = new Sheet(this.ui.sheet, this.ui.more);
+    this.sheet = new Sheet(this.ui.sheet, this.ui.more, this.back);
     this.fillSheet();
     this.stream = new Stream(boot.study, true, {
       picture: (header, bytes) => this.receive(header, bytes),
@@ -117,22 +143,72 @@ export class Viewer implements LayerHost {
       stage,
       pixelRatio: window.devicePixelRatio || 1,
       toScreen: imageToScreen(view, image, stage),
-      moving: false,
+      moving: this.moving,
     };
   }
 
   /** Another view, or another place for it: every layer is told. */
   refresh(): void {
-    if (this.over) return;
+    // Until a grown series' manifest is here its indices mean nobody knows which images.
+    if (this.over || this.outdated) return;
     const state = this.display();
     for (const layer of this.layers) layer.display(state);
     for (const listener of this.listeners) listener(state);
     this.refreshTexts();
   }
 
+  /** At most once for each frame of the screen, however fast the hand is. */
+  private refreshSoon(): void {
+    if (this.frameRequest) return;
+    this.frameRequest = window.requestAnimationFrame(() => {
+      this.frameRequest = 0;
+      this.refresh();
+    });
+  }
+
   change(next: ViewState): void {
+    const before = this.view;
     this.view = clampCenter(next, this.image(), this.box());
-    this.refresh();
+    this.undoing.note(before, this.view);
+    if (!this.moving) this.undoing.rest();
+    this.refreshSoon();
+    this.save();
+  }
+
+  /** A hand is on the picture, or has left it. */
+  hold(moving: boolean): void {
+    this.moving = moving;
+    if (moving) return;
+    this.undoing.rest();
+    this.refreshSoon();
+  }
+
+  undo(again = false): void {
+    const next = again ? this.undoing.redo(this.view) : this.undoing.undo(this.view);
+    if (!next) return;
+    this.view = next;
+    this.askManifest();
+    this.refreshSoon();
+    this.refreshChips();
+    this.save();
+  }
+
+  // The view in the address: a page that is opened again shows what it showed ----------------------------------
+
+  private save(): void {
+    window.clearTimeout(this.saveTimer);
+    this.saveTimer = window.setTimeout(() => {
+      const fragment = screenFragment(screenOf(this.boot.study, this.view));
+      history.replaceState(history.state, "", `${location.pathname}${location.search}${fragment}`);
+    }, SAVE_MS);
+  }
+
+  private linkedView(): ViewState | null {
+    const screen = screenFromFragment(location.hash);
+    const view = screen?.study === this.boot.study ? screen.views[screen.active] : null;
+    if (view?.kind !== "stack") return null;
+    const entry = this.boot.series.find((one) => one.series === view.series);
+    return entry && view.frame < entry.frame_count ? view : null;
   }
 
   // What is shown -----------------------------------------------------------------------------------------------
@@ -195,15 +271,21 @@ export class Viewer implements LayerHost {
     this.stream.send(message);
   }
 
-  want(viewport: string, message: Record<string, unknown>): void {
+  versionOf(series: number): number {
+    return this.boot.series.find((entry) => entry.series === series)?.version ?? 0;
+  }
+
+  want(viewport: string, message: Record<string, unknown> | null): void {
     this.stream.want(viewport, message);
     if (viewport !== "main") return;
     window.clearTimeout(this.slowTimer);
+    if (!message) return;
     this.slowTimer = window.setTimeout(() => this.tell(this.t("slow")), SLOW_MS);
   }
 
   private receive(header: PictureHeader, bytes: ArrayBuffer): void {
     if (this.over) return;
+    if (header.version > this.versionOf(header.series)) this.reopen();
     for (const layer of this.layers) if (layer.receive?.(header, bytes)) return;
   }
 
@@ -211,6 +293,8 @@ export class Viewer implements LayerHost {
     for (const layer of this.layers) if (layer.message?.(message)) return;
     if (message["t"] === "manifest") this.learn(message["manifest"] as Manifest);
     else if (message["t"] === "error") this.complain(message);
+    else if (message["t"] === "opened") this.grow(message["series"] as SeriesEntry[]);
+    else if (message["t"] === "changed") this.reopen(0);
   }
 
   private askManifest(): void {
@@ -219,10 +303,44 @@ export class Viewer implements LayerHost {
 
   private learn(manifest: Manifest): void {
     this.manifests.set(manifest.series, manifest);
-    this.change(this.view);
+    if (manifest.series !== this.view.series) return;
+    if (this.outdated?.series === manifest.series)
+      this.view = { ...this.view, frame: sameImage(this.outdated, manifest, this.view.frame) };
+    this.outdated = null;
+    this.view = clampCenter(this.view, this.image(), this.box());
+    this.refresh();
+  }
+
+  /** Rule 19: the study is opened again; not more often than needed when each picture says so. */
+  private reopen(pauseMs = REOPEN_MS): void {
+    const now = performance.now();
+    if (now - this.reopened < pauseMs) return;
+    this.reopened = now;
+    this.stream.send({ t: "open", study: this.boot.study });
+  }
+
+  private grow(series: SeriesEntry[]): void {
+    const changed = changedSeries(this.boot.series, series);
+    if (series.length === 0 || (changed.length === 0 && series.length === this.boot.series.length)) return;
+    const more = imagesMore(this.boot.series, series);
+    this.boot.series = series;
+    this.strip.fill(series);
+    for (const entry of changed) {
+      for (const layer of this.layers) layer.forget?.(entry.series);
+      if (entry.series === this.view.series) this.outdated = this.manifest ?? null;
+      this.manifests.delete(entry.series);
+    }
+    if (!series.some((entry) => entry.series === this.view.series)) this.openSeries(this.series);
+    this.askManifest();
+    if (more) this.tell(`${this.t("arrived")} ${more}`, TOLD_MS);
+    this.refresh();
   }
 
   private complain(error: Record<string, unknown>): void {
+    if (error["of"] === "manifest" && this.outdated) {
+      this.outdated = null;
+      this.refresh();
+    }
     if (error["of"] === "prefetch" || error["of"] === "manifest") return;
     window.clearTimeout(this.slowTimer);
     const message = error["message"] as Record<string, string> | undefined;
@@ -234,6 +352,7 @@ export class Viewer implements LayerHost {
     if (connected) this.askManifest();
     if (!connected) this.tell(this.t("offline"));
     this.online = connected;
+    for (const layer of this.layers) layer.online?.(connected);
   }
 
   /** The right is gone: nothing of the pictures stays, neither on screen nor in memory. */
@@ -252,9 +371,11 @@ export class Viewer implements LayerHost {
     );
   }
 
-  private tell(text: string): void {
+  private tell(text: string, forMs = 0): void {
     this.ui.message.hidden = text === "";
     this.ui.message.textContent = text;
+    window.clearTimeout(this.toldTimer);
+    if (forMs) this.toldTimer = window.setTimeout(() => this.tell(""), forMs);
   }
 
   // Acts --------------------------------------------------------------------------------------------------------
@@ -262,9 +383,13 @@ export class Viewer implements LayerHost {
   openSeries(entry: SeriesEntry): void {
     this.cine.stop();
     const middle = entry.frame_count >= 3 && MIDDLE_FIRST.includes(entry.modality);
+    const before = this.view;
     this.view = initialState(entry.series, middle ? Math.floor(entry.frame_count / 2) : 0);
+    this.undoing.note(before, this.view);
+    this.undoing.rest();
     this.askManifest();
-    this.change(this.view);
+    this.refreshSoon();
+    this.save();
     this.refreshChips();
   }
 
@@ -333,14 +458,16 @@ export class Viewer implements LayerHost {
     sheet.add("info", t("info"), () => this.ui.root.classList.toggle("informed"));
     sheet.add("reset", t("reset"), () => this.reset());
     sheet.add("", t("language"), () => {
+      const other = this.boot.language === "zh" ? "en" : "zh";
       // biome-ignore lint/suspicious/noDocumentCookie: cookieStore is not in the browsers this must serve
-      document.cookie = `cloudfilm_lang=${this.boot.language === "zh" ? "en" : "zh"};path=/;max-age=31536000;samesite=lax`;
-      location.replace(location.pathname);
+      document.cookie = `cloudfilm_lang=${other};path=/;max-age=31536000;samesite=lax`;
+      location.replace(`${location.pathname}?lang=${other}${location.hash}`);
     });
   }
 
   leave(): void {
-    if (this.boot.close_url) location.assign(this.boot.close_url);
+    if (this.fromList) history.back();
+    else if (this.boot.close_url) location.assign(listAddress(this.boot.close_url));
     else if (history.length > 1) history.back();
     else window.close();
   }

@@ -49,6 +49,8 @@ export interface PictureLayer {
   receive?(header: PictureHeader, bytes: ArrayBuffer): boolean;
   /** A text message of the stream; true when nobody else needs it. */
   message?(message: Record<string, unknown>): boolean;
+  /** The line is up (what was wanted has been sent again) or lost (what was asked otherwise never comes). */
+  online?(connected: boolean): void;
   /** The series' images are other ones now (it grew): forget them. */
   forget?(series: number): void;
   /** The right is gone: nothing of the pictures stays. */
@@ -58,10 +60,12 @@ export interface PictureLayer {
 /** What a layer may ask of the viewer. */
 export interface LayerHost {
   readonly stage: HTMLElement;
+  /** The version of a series as the server last told it; pictures of another one are of other images. */
+  versionOf(series: number): number;
   /** To the server, when the line is up; lost otherwise. */
   send(message: Record<string, unknown>): void;
-  /** The newest wish of a viewport: sent now, and again when a lost line is back. */
-  want(viewport: string, message: Record<string, unknown>): void;
+  /** The newest wish of a viewport: sent now, and again when a lost line is back; null when it has all it needs. */
+  want(viewport: string, message: Record<string, unknown> | null): void;
   /** `shown` of the layer is another one: texts and letters follow. */
   changed(layer: PictureLayer): void;
 }

@@ -1,7 +1,10 @@
-// The view state: one value from which the server renders; links, resume and undo pass this same value.
+// What is seen, as values: one view of a series, and the whole screen of them. The server renders from a view alone;
+// links, undo and resume pass the screen. Places are in image fractions or patient millimetres (LPS), never in pixels
+// of a device, so that a value means the same on every screen.
 
+/** One image of a series in a viewport: the fields of the stream's `view` message. */
 export interface ViewState {
-  readonly version: 1;
+  readonly kind: "stack";
   readonly series: number;
   readonly frame: number;
   readonly voi: "file" | "auto" | "window";
@@ -16,9 +19,62 @@ export interface ViewState {
   readonly invert: boolean;
 }
 
+export type Vector = readonly [number, number, number];
+
+/** A plane through a volume (MPR, slab). */
+export interface PlaneView {
+  readonly kind: "plane";
+  readonly series: number;
+  /** The point in the middle of the viewport, and unit vectors along its right and down. */
+  readonly centerMm: Vector;
+  readonly right: Vector;
+  readonly down: Vector;
+  /** Millimetres that the viewport's shorter side shows. */
+  readonly fieldMm: number;
+  readonly thicknessMm: number;
+  readonly projection: "mean" | "maximum" | "minimum";
+  readonly windowCenter: number | null;
+  readonly windowWidth: number | null;
+  readonly invert: boolean;
+}
+
+/** A volume seen by a camera. */
+export interface VolumeView {
+  readonly kind: "volume";
+  readonly series: number;
+  /** A series laid over it; null for none. */
+  readonly fused: number | null;
+  readonly cameraMm: Vector;
+  readonly targetMm: Vector;
+  readonly up: Vector;
+  readonly fieldMm: number;
+  /** What lies on the side of the normal is cut away. */
+  readonly cuts: readonly { readonly pointMm: Vector; readonly normal: Vector }[];
+  /** A named transfer function, or points of [value, red, green, blue, opacity], colours and opacity 0 to 1. */
+  readonly transfer: string | readonly (readonly [number, number, number, number, number])[];
+  readonly windowCenter: number | null;
+  readonly windowWidth: number | null;
+}
+
+export type AnyView = ViewState | PlaneView | VolumeView;
+
+/** Everything on the screen. `views`: row by row, `layout.rows` x `layout.columns` of them; null is an empty place. */
+export interface ScreenState {
+  readonly version: 2;
+  readonly study: number;
+  readonly layout: { readonly rows: number; readonly columns: number };
+  readonly active: number;
+  readonly views: readonly (AnyView | null)[];
+}
+
+/** A screen of one view. */
+export function screenOf(study: number, view: AnyView): ScreenState {
+  return { version: 2, study, layout: { rows: 1, columns: 1 }, active: 0, views: [view] };
+}
+
 export function initialState(series: number, frame: number): ViewState {
   return {
-    version: 1,
+    kind: "stack",
     series,
     frame,
     voi: "file",

@@ -1,0 +1,200 @@
+// The screen as text and back. What comes from a link is checked field by field: nothing else gets through.
+
+import type { AnyView, PlaneView, ScreenState, Vector, ViewState, VolumeView } from "./state";
+
+const LONGEST = 8192;
+const MOST_SIDE = 4;
+const MOST_CUTS = 16;
+const MOST_POINTS = 64;
+const FARTHEST = 1e7;
+
+/** Thrown inside, never to the caller. */
+class Refused extends Error {}
+
+type Fields = Record<string, unknown>;
+
+function fields(value: unknown): Fields {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Refused("object");
+  return value as Fields;
+}
+
+function number(value: unknown, low = -FARTHEST, high = FARTHEST): number {
+  if (typeof value !== "number" || !(value >= low && value <= high)) throw new Refused("number");
+  return value;
+}
+
+function whole(value: unknown, low = 0, high = Number.MAX_SAFE_INTEGER): number {
+  if (!Number.isSafeInteger(value)) throw new Refused("whole number");
+  return number(value, low, high);
+}
+
+function flag(value: unknown): boolean {
+  if (typeof value !== "boolean") throw new Refused("flag");
+  return value;
+}
+
+function one<T extends string | number>(value: unknown, of: readonly T[]): T {
+  const found = of.find((each) => each === value);
+  if (found === undefined) throw new Refused("choice");
+  return found;
+}
+
+function list(value: unknown, most: number): unknown[] {
+  if (!Array.isArray(value) || value.length > most) throw new Refused("list");
+  return value;
+}
+
+function vector(value: unknown): Vector {
+  const [x, y, z, ...more] = list(value, 3);
+  if (more.length) throw new Refused("vector");
+  return [number(x), number(y), number(z)];
+}
+
+function direction(value: unknown): Vector {
+  const found = vector(value);
+  if (Math.abs(Math.hypot(...found) - 1) > 1e-3) throw new Refused("direction");
+  return found;
+}
+
+function windowOf(from: Fields): { windowCenter: number | null; windowWidth: number | null } {
+  if (from["windowCenter"] === null && from["windowWidth"] === null)
+    return { windowCenter: null, windowWidth: null };
+  return { windowCenter: number(from["windowCenter"]), windowWidth: number(from["windowWidth"], 1e-6) };
+}
+
+function stackView(from: Fields): ViewState {
+  const window = windowOf(from);
+  const voi = one(from["voi"], ["file", "auto", "window"]);
+  if ((voi === "window") !== (window.windowWidth !== null)) throw new Refused("window");
+  return {
+    kind: "stack",
+    series: whole(from["series"]),
+    frame: whole(from["frame"], 0, 1e6),
+    voi,
+    ...window,
+    zoom: number(from["zoom"], 0.01, 100),
+    centerX: number(from["centerX"], 0, 1),
+    centerY: number(from["centerY"], 0, 1),
+    rotation: one(from["rotation"], [0, 90, 180, 270]),
+    flipHorizontal: flag(from["flipHorizontal"]),
+    flipVertical: flag(from["flipVertical"]),
+    invert: flag(from["invert"]),
+  };
+}
+
+function planeView(from: Fields): PlaneView {
+  return {
+    kind: "plane",
+    series: whole(from["series"]),
+    centerMm: vector(from["centerMm"]),
+    right: direction(from["right"]),
+    down: direction(from["down"]),
+    fieldMm: number(from["fieldMm"], 1e-3, 1e5),
+    thicknessMm: number(from["thicknessMm"], 0, 1e4),
+    projection: one(from["projection"], ["mean", "maximum", "minimum"]),
+    ...windowOf(from),
+    invert: flag(from["invert"]),
+  };
+}
+
+function transferOf(value: unknown): VolumeView["transfer"] {
+  if (typeof value === "string") {
+    if (!/^[a-z0-9_-]{1,32}$/.test(value)) throw new Refused("name");
+    return value;
+  }
+  return list(value, MOST_POINTS).map((point) => {
+    const [at, ...rgba] = list(point, 5);
+    const [red, green, blue, opacity] = rgba.map((part) => number(part, 0, 1));
+    if (red === undefined || green === undefined || blue === undefined || opacity === undefined)
+      throw new Refused("point");
+    return [number(at), red, green, blue, opacity];
+  });
+}
+
+function volumeView(from: Fields): VolumeView {
+  return {
+    kind: "volume",
+    series: whole(from["series"]),
+    fused: from["fused"] === null ? null : whole(from["fused"]),
+    cameraMm: vector(from["cameraMm"]),
+    targetMm: vector(from["targetMm"]),
+    up: direction(from["up"]),
+    fieldMm: number(from["fieldMm"], 1e-3, 1e5),
+    cuts: list(from["cuts"], MOST_CUTS).map((cut) => ({
+      pointMm: vector(fields(cut)["pointMm"]),
+      normal: direction(fields(cut)["normal"]),
+    })),
+    transfer: transferOf(from["transfer"]),
+    ...windowOf(from),
+  };
+}
+
+function anyView(value: unknown): AnyView | null {
+  if (value === null) return null;
+  const from = fields(value);
+  switch (from["kind"]) {
+    case "stack":
+      return stackView(from);
+    case "plane":
+      return planeView(from);
+    case "volume":
+      return volumeView(from);
+    default:
+      throw new Refused("kind");
+  }
+}
+
+/** Version 1 was one stack view with `version` and, in links, `study` among its fields. */
+function migrated(from: Fields): Fields {
+  if (from["version"] !== 1) return from;
+  const { version: _, study, ...view } = from;
+  return {
+    version: 2,
+    study,
+    layout: { rows: 1, columns: 1 },
+    active: 0,
+    views: [{ ...view, kind: "stack" }],
+  };
+}
+
+/** The screen that a text means; null for anything that is none. */
+export function parseScreen(text: string): ScreenState | null {
+  if (text.length > LONGEST) return null;
+  try {
+    const from = migrated(fields(JSON.parse(text)));
+    if (from["version"] !== 2) return null;
+    const layout = fields(from["layout"]);
+    const rows = whole(layout["rows"], 1, MOST_SIDE);
+    const columns = whole(layout["columns"], 1, MOST_SIDE);
+    const views = list(from["views"], rows * columns).map(anyView);
+    if (views.length !== rows * columns) return null;
+    const active = whole(from["active"], 0, views.length - 1);
+    return { version: 2, study: whole(from["study"]), layout: { rows, columns }, active, views };
+  } catch (error) {
+    if (error instanceof Refused || error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+export function screenText(screen: ScreenState): string {
+  return JSON.stringify(screen, (_key, value) =>
+    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(9)) : value,
+  );
+}
+
+/** For an address: `#view=…`, safe in every messenger (base64url without padding). */
+export function screenFragment(screen: ScreenState): string {
+  return `#view=${btoa(screenText(screen)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "")}`;
+}
+
+/** The screen in an address's fragment; null where there is none or it is no screen. */
+export function screenFromFragment(fragment: string): ScreenState | null {
+  const found = /^#view=([\w-]+)$/.exec(fragment)?.[1];
+  if (!found || found.length > (LONGEST * 4) / 3 + 4) return null;
+  try {
+    return parseScreen(atob(found.replace(/-/g, "+").replace(/_/g, "/")));
+  } catch {
+    // Letters that are no base64.
+    return null;
+  }
+}
