@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from app.demo.phantoms import phantom_ct, write_dicom
-from benchmarks.first_picture import log_in, request_json
+from benchmarks.first_picture_rig import log_in, request_json
 from benchmarks.harness import Benchmark, BenchmarkError, Options, Result, against, noise_of, percentile, summarize
 from benchmarks.link import PROFILES, Link, inside
 from benchmarks.needs import DCMTK, NAMESPACES
