@@ -18,6 +18,7 @@ from render.errors import RenderError
 
 DTYPES = (np.dtype(np.int16), np.dtype(np.uint16), np.dtype(np.float32))
 _SMALLEST_DETERMINANT = 1e-12
+MOST_VOXELS = 2**31 - 1  # the kernels count voxels with 32 bits
 
 
 class InvalidVolumeError(RenderError):
@@ -50,12 +51,13 @@ class VolumeReport:
         return 100 if self.present >= self.expected else min(99, 100 * self.present // max(1, self.expected))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Volume:
     """``values`` (z, y, x), C-contiguous int16, uint16 or float32: modality values (HU …), rescale applied.
 
     ``index_to_lps_mm``: float64 (4, 4), maps (i, j, k, 1). Padding is the lowest value. ``unit``: Rescale Type
-    ('HU', 'BQML', '' …). ``inverse``: low values are shown bright. Raises InvalidVolumeError.
+    ('HU', 'BQML', '' …). ``inverse``: low values are shown bright. ``extra``: what is derived once
+    and kept with it. Raises InvalidVolumeError.
     """
 
     values: Any
@@ -65,11 +67,14 @@ class Volume:
     modality: str = ""
     voi_windows: tuple[tuple[float, float], ...] = ()
     inverse: bool = False
+    extra: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         values, matrix = self.values, self.index_to_lps_mm
         if values.ndim != 3 or values.size == 0 or values.dtype not in DTYPES or not values.flags.c_contiguous:
             raise InvalidVolumeError(what=f"values {values.dtype} {values.shape}")
+        if values.size > MOST_VOXELS:
+            raise InvalidVolumeError(what=f"{values.size} voxels")
         if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or not np.array_equal(matrix[3], (0, 0, 0, 1)):
             raise InvalidVolumeError(what="matrix")
         if abs(float(np.linalg.det(matrix[:3, :3]))) < _SMALLEST_DETERMINANT:

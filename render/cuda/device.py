@@ -19,11 +19,22 @@ HEADERS = Path(__file__).resolve().parents[1] / "kernels"
 _BLOCK = (32, 8)
 
 
-def source() -> str:
-    """One translation unit for NVRTC, the header pasted in."""
-    header = (HEADERS / "resample.h").read_text("utf-8")
-    body = (HEADERS / "resample.cu").read_text("utf-8")
-    return body.replace('#include "resample.h"', header.replace("#pragma once", ""))
+def source(unit: str = "resample.cu") -> str:
+    """A unit of kernels/ as one text for NVRTC: every header pasted where it is first included."""
+    pasted: set[str] = set()
+
+    def paste(name: str) -> str:
+        lines: list[str] = []
+        for line in (HEADERS / name).read_text("utf-8").splitlines():
+            included = line.removeprefix('#include "').removesuffix('"') if line.startswith('#include "') else ""
+            if included and included not in pasted:
+                pasted.add(included)
+                lines.append(paste(included))
+            elif not included and line != "#pragma once":
+                lines.append(line)
+        return "\n".join(lines) + "\n"
+
+    return paste(unit)
 
 
 def _cupy() -> Any:

@@ -1,0 +1,421 @@
+// CPU entry points over kernels/slab.h, called by ctypes on tiles of rows. Packets of near pixels go through chunks of
+// samples; what a chunk's box of places says decides: outside (nothing), within the centres (no masks), or at the edge.
+// Values equal cf_slab_pixel bit by bit.
+#include "../kernels/slab.h"
+
+#include <stdlib.h>
+
+#include "lanes.h"
+
+namespace {
+
+const float kSlack = 1e-3f;  // places are rounded: a box is taken this much wider
+const int kStrip = 8;         // packets whose place is found at once
+enum Where { kOutside, kWithin, kEdge };
+
+struct Target {
+  CfTable table;
+  cf_u8 outside;
+  float missing;
+  cf_u8* picture;
+  float* reduced;
+};
+
+// Ends of all places of a packet's samples [k, end).
+struct Box {
+  float low[3], high[3];
+};
+
+// Places of sample 0 of a packet's pixels.
+struct Packet {
+  CfF x, y, z;
+};
+
+CfI lane_column() {
+  CfI column;
+  for (int i = 0; i < CF_LANES; ++i) column[i] = i % CF_ACROSS;
+  return column;
+}
+
+CfI lane_row() {
+  CfI row;
+  for (int i = 0; i < CF_LANES; ++i) row[i] = i / CF_ACROSS;
+  return row;
+}
+
+// Lanes beyond the picture repeat its last column or row.
+Packet packet_at(const CfSlab& s, CfI columns, CfI rows, int x, int y) {
+  const CfI last_x = cf_all_int(s.width - 1), last_y = cf_all_int(s.height - 1);
+  CfI xs = columns + x, ys = rows + y;
+  xs = xs < last_x ? xs : last_x;
+  ys = ys < last_y ? ys : last_y;
+  const CfF fx = cf_float(xs), fy = cf_float(ys);
+  Packet p;
+  p.x = (s.origin[0] + fx * s.across[0]) + fy * s.down[0];
+  p.y = (s.origin[1] + fx * s.across[1]) + fy * s.down[1];
+  p.z = (s.origin[2] + fx * s.across[2]) + fy * s.down[2];
+  return p;
+}
+
+// Sample 0 of the pixels of CF_DOWN rows from (x, y), `columns` wide.
+Box box_at(const CfSlab& s, int x, int y, int columns) {
+  Box box;
+  for (int i = 0; i < 3; ++i) {
+    const float at = (s.origin[i] + (float)x * s.across[i]) + (float)y * s.down[i];
+    const float wide = (float)(columns - 1) * s.across[i], tall = (float)(CF_DOWN - 1) * s.down[i];
+    box.low[i] = at + (wide < 0.0f ? wide : 0.0f) + (tall < 0.0f ? tall : 0.0f) - kSlack;
+    box.high[i] = at + (wide > 0.0f ? wide : 0.0f) + (tall > 0.0f ? tall : 0.0f) + kSlack;
+  }
+  return box;
+}
+
+Box box_of(const CfSlab& s, const Box& start, int k, int end) {
+  Box box;
+  for (int i = 0; i < 3; ++i) {
+    const float a = (float)k * s.through[i], b = (float)(end - 1) * s.through[i];
+    box.low[i] = start.low[i] + (a < b ? a : b);
+    box.high[i] = start.high[i] + (a < b ? b : a);
+  }
+  return box;
+}
+
+// `margin`: voxels needed on either side of a sample's cell (0 linear, 1 cubic). Not a number is "at the edge".
+Where where(const CfGrid& grid, const Box& box, float margin) {
+  const float size[3] = {(float)grid.nx, (float)grid.ny, (float)grid.nz};
+  bool within = true;
+  for (int i = 0; i < 3; ++i) {
+    if (box.high[i] < -0.5f || box.low[i] > size[i] - 0.5f) return kOutside;
+    within = within && box.low[i] >= margin && box.high[i] < size[i] - 1.0f - margin;
+  }
+  return within ? kWithin : kEdge;
+}
+
+CfI inside(const CfGrid& g, CfF x, CfF y, CfF z) {
+  return (x >= -0.5f) & (x <= (float)g.nx - 0.5f) & (y >= -0.5f) & (y <= (float)g.ny - 0.5f) & (z >= -0.5f) &
+         (z <= (float)g.nz - 0.5f);
+}
+
+CfF within(CfF place, int size) {
+  const CfF low = place > 0.0f ? place : cf_all(0.0f), last = cf_all((float)(size - 1));
+  return low < last ? low : last;
+}
+
+CfI before(CfF place, int size) {
+  const CfI index = cf_truncate(place), last = cf_all_int(size - 2);
+  return index < last ? index : last;
+}
+
+inline CfF mix(CfF a, CfF b, CfF f) { return a + f * (b - a); }
+
+inline CfF mix(CfPair pair, CfF f) { return mix(pair.first, pair.second, f); }
+
+// Trilinear samples of every lane; places within the centres, sizes of at least 2.
+template <typename T>
+inline CfF linear(const T* values, const CfGrid& g, CfF x, CfF y, CfF z, CfI ix, CfI iy, CfI iz) {
+  const int row = g.nx, slice = g.nx * g.ny;
+  const CfF fx = x - cf_float(ix), fy = y - cf_float(iy), fz = z - cf_float(iz);
+  const CfI at = (iz * g.ny + iy) * row + ix;
+  const CfF a = mix(cf_gather_pair(values, at), fx), b = mix(cf_gather_pair(values + row, at), fx);
+  const CfF c = mix(cf_gather_pair(values + slice, at), fx);
+  const CfF d = mix(cf_gather_pair(values + slice + row, at), fx);
+  return mix(mix(a, b, fy), mix(c, d, fy), fz);
+}
+
+template <typename T>
+inline CfF linear_within(const T* values, const CfGrid& g, CfF x, CfF y, CfF z) {
+  return linear(values, g, x, y, z, cf_truncate(x), cf_truncate(y), cf_truncate(z));
+}
+
+template <typename T>
+inline CfF linear_at_edge(const T* values, const CfGrid& g, CfF x, CfF y, CfF z) {
+  const CfF cx = within(x, g.nx), cy = within(y, g.ny), cz = within(z, g.nz);
+  return linear(values, g, cx, cy, cz, before(cx, g.nx), before(cy, g.ny), before(cz, g.nz));
+}
+
+inline void cubic_weights(CfF f, CfF* weight) {
+  const CfF f2 = f * f, f3 = f2 * f;
+  weight[0] = (f2 - 0.5f * f3) - 0.5f * f;
+  weight[1] = (1.5f * f3 - 2.5f * f2) + 1.0f;
+  weight[2] = (2.0f * f2 - 1.5f * f3) + 0.5f * f;
+  weight[3] = 0.5f * f3 - 0.5f * f2;
+}
+
+// Tricubic samples of every lane; one voxel of room on either side.
+template <typename T>
+CfF cubic_within(const T* values, const CfGrid& g, CfF x, CfF y, CfF z) {
+  const int row = g.nx, slice = g.nx * g.ny;
+  const CfI ix = cf_truncate(x), iy = cf_truncate(y), iz = cf_truncate(z);
+  CfF wx[4], wy[4], wz[4], sum = cf_all(0.0f);
+  cubic_weights(x - cf_float(ix), wx);
+  cubic_weights(y - cf_float(iy), wy);
+  cubic_weights(z - cf_float(iz), wz);
+  const CfI at = ((iz - 1) * g.ny + (iy - 1)) * row + (ix - 1);
+  for (int k = 0; k < 4; ++k) {
+    CfF plane = cf_all(0.0f);
+    for (int j = 0; j < 4; ++j) {
+      const T* from = values + (long long)k * slice + j * row;
+      const CfPair left = cf_gather_pair(from, at), right = cf_gather_pair(from + 2, at);
+      const CfF line = (((wx[0] * left.first) + wx[1] * left.second) + wx[2] * right.first) + wx[3] * right.second;
+      plane = plane + wy[j] * line;
+    }
+    sum = sum + wz[k] * plane;
+  }
+  return sum;
+}
+
+// What a packet's rays have come to.
+struct Sums {
+  CfF value;
+  CfF count;
+};
+
+template <int KIND>
+inline void add(Sums& sums, CfF s, CfI mask) {
+  if (KIND == CF_LARGEST)
+    sums.value = ((s > sums.value) & mask) ? s : sums.value;
+  else if (KIND == CF_SMALLEST)
+    sums.value = ((s < sums.value) & mask) ? s : sums.value;
+  else
+    sums.value = mask ? sums.value + s : sums.value;
+  sums.count = mask ? sums.count + 1.0f : sums.count;
+}
+
+template <typename T, int KIND, bool CUBIC>
+void chunk(const T* values, const CfSlab& s, const Packet& p, Where place, int k, int end, Sums& sums) {
+  const CfI every = cf_all_int(-1);
+  for (; k < end; ++k) {
+    const float f = (float)k;
+    const CfF x = p.x + f * s.through[0], y = p.y + f * s.through[1], z = p.z + f * s.through[2];
+    if (place == kWithin) {
+      add<KIND>(sums, CUBIC ? cubic_within(values, s.grid, x, y, z) : linear_within(values, s.grid, x, y, z), every);
+      continue;
+    }
+    const CfI mask = inside(s.grid, x, y, z);
+    if (!cf_any(mask)) continue;
+    CfF sample;
+    if (CUBIC)
+      for (int i = 0; i < CF_LANES; ++i)
+        sample[i] = mask[i] ? cf_cubic<T>(values, s.grid, x[i], y[i], z[i]) : 0.0f;
+    else
+      sample = linear_at_edge(values, s.grid, x, y, z);
+    add<KIND>(sums, sample, mask);
+  }
+}
+
+template <typename T, int KIND, bool CUBIC>
+Sums all_chunks(const T* values, const CfSlab& s, const Packet& p, Where strip, int x, int y) {
+  Sums sums = {cf_all(KIND == CF_MEAN ? 0.0f : s.start), cf_all(0.0f)};
+  if (strip == kOutside) return sums;
+  if (strip == kWithin) {
+    chunk<T, KIND, CUBIC>(values, s, p, kWithin, 0, s.samples, sums);
+    return sums;
+  }
+  const Box first = box_at(s, x, y, CF_ACROSS);
+  for (int k = 0; k < s.samples; k += CF_CHUNK) {
+    const int end = k + CF_CHUNK < s.samples ? k + CF_CHUNK : s.samples;
+    const Where place = where(s.grid, box_of(s, first, k, end), CUBIC ? 1.0f : 0.0f);
+    if (place != kOutside) chunk<T, KIND, CUBIC>(values, s, p, place, k, end, sums);
+  }
+  return sums;
+}
+
+// A chunk that is still to be looked at.
+struct Wanted {
+  float bound;
+  int k;
+  Where place;
+};
+
+// Lanes whose samples [k, end) touch the volume.
+void touch(const CfSlab& s, const Packet& p, int k, int end, CfF& count) {
+  for (; k < end; ++k) {
+    const float f = (float)k;
+    const CfI mask = inside(s.grid, p.x + f * s.through[0], p.y + f * s.through[1], p.z + f * s.through[2]);
+    count = mask ? cf_all(1.0f) : count;
+  }
+}
+
+// The lane that is farthest from being settled.
+template <int KIND>
+float weakest(const Sums& sums) {
+  return KIND == CF_LARGEST ? cf_lowest_lane(sums.value) : -cf_lowest_lane(-sums.value);
+}
+
+// Largest or smallest: chunks in the order of their cells' bounds, until no bound is beyond every lane's value.
+template <typename T, int KIND>
+Sums best_chunks(const T* values, const CfSlab& s, const CfCells& cells, const Packet& p, int x, int y, Wanted* wanted) {
+  Sums sums = {cf_all(s.start), cf_all(0.0f)};
+  const Box first = box_at(s, x, y, CF_ACROSS);
+  int count = 0;
+  for (int k = 0; k < s.samples; k += CF_CHUNK) {
+    const int end = k + CF_CHUNK < s.samples ? k + CF_CHUNK : s.samples;
+    const Box box = box_of(s, first, k, end);
+    const Where place = where(s.grid, box, 0.0f);
+    if (place == kOutside) continue;
+    if (place == kWithin)
+      sums.count = cf_all(1.0f);
+    else if (cf_any(sums.count == 0.0f))
+      touch(s, p, k, end, sums.count);
+    const float bound = cf_cells_bound(&cells, s.grid, box.low, box.high, KIND);
+    if (cf_beyond(KIND, bound, s.start)) wanted[count++] = {bound, k, place};
+  }
+  float least = s.start;
+  while (count > 0 && !cf_beyond(KIND, least, s.enough)) {
+    int best = 0;
+    for (int i = 1; i < count; ++i) best = cf_beyond(KIND, wanted[i].bound, wanted[best].bound) ? i : best;
+    const Wanted next = wanted[best];
+    if (!cf_beyond(KIND, next.bound, least)) break;
+    wanted[best] = wanted[--count];
+    const int end = next.k + CF_CHUNK < s.samples ? next.k + CF_CHUNK : s.samples;
+    const CfF seen = sums.count;
+    chunk<T, KIND, false>(values, s, p, next.place, next.k, end, sums);
+    sums.count = seen;
+    least = weakest<KIND>(sums);
+  }
+  return sums;
+}
+
+// cf_table_index of every lane.
+CfI table_index(CfF value, const CfTable& table) {
+  const CfF place = (value - table.first) * table.steps + 0.5f, last = cf_all((float)(table.size - 1));
+  const CfF low = place >= 0.0f ? place : cf_all(0.0f);
+  return cf_truncate(low < last ? low : last);
+}
+
+void store(const CfSlab& s, const Target& to, const Sums& sums, int x, int y) {
+  const int wide = s.width - x < CF_ACROSS ? s.width - x : CF_ACROSS;
+  const int tall = s.height - y < CF_DOWN ? s.height - y : CF_DOWN;
+  const CfI hit = sums.count > 0.0f;
+  if (to.picture != nullptr) {
+    const CfI index = table_index(sums.value, to.table);
+    cf_u8* at = to.picture + (long long)y * s.width + x;
+    for (int j = 0; j < tall; ++j, at += s.width)
+      for (int i = 0; i < wide; ++i) {
+        const int lane = j * CF_ACROSS + i;
+        at[i] = hit[lane] ? to.table.entries[index[lane]] : to.outside;
+      }
+  }
+  if (to.reduced != nullptr) {
+    const CfF value = hit ? sums.value : cf_all(to.missing);
+    float* at = to.reduced + (long long)y * s.width + x;
+    for (int j = 0; j < tall; ++j, at += s.width)
+      for (int i = 0; i < wide; ++i) at[i] = value[j * CF_ACROSS + i];
+  }
+}
+
+template <typename T, int KIND, bool CUBIC>
+int packets(const T* values, const CfSlab& s, const CfCells& cells, const Target& to, int y_begin, int y_end) {
+  const bool skips = cells.low != nullptr && KIND != CF_MEAN && !CUBIC && s.samples > CF_CHUNK;
+  Wanted* wanted = nullptr;
+  if (skips) {
+    wanted = static_cast<Wanted*>(malloc(sizeof(Wanted) * (size_t)(s.samples / CF_CHUNK + 1)));
+    if (wanted == nullptr) return 1;
+  }
+  const CfI columns = lane_column(), rows = lane_row();
+  CfSlab tile = s;  // lanes below the tile belong to another thread
+  tile.height = y_end;
+  for (int y = y_begin; y < y_end; y += CF_DOWN) {
+    int known = 0;  // packets before this column are known to lie within the centres, or outside
+    Where place = kEdge;
+    for (int x = 0; x < s.width; x += CF_ACROSS) {
+      if (!skips && x >= known) {
+        place = where(s.grid, box_of(s, box_at(s, x, y, kStrip * CF_ACROSS), 0, s.samples), CUBIC ? 1.0f : 0.0f);
+        known = x + kStrip * CF_ACROSS;
+      }
+      const Packet p = packet_at(tile, columns, rows, x, y);
+      Sums sums = skips ? best_chunks<T, KIND == CF_MEAN ? CF_LARGEST : KIND>(values, tile, cells, p, x, y, wanted)
+                        : all_chunks<T, KIND, CUBIC>(values, tile, p, place, x, y);
+      if (KIND == CF_MEAN && s.samples > 1) sums.value = sums.count > 0.0f ? sums.value / sums.count : sums.value;
+      store(tile, to, sums, x, y);
+    }
+  }
+  free(wanted);
+  return 0;
+}
+
+template <typename T, int KIND>
+int packets(const T* values, const CfSlab& s, const CfCells& cells, const Target& to, int y_begin, int y_end) {
+  return s.cubic ? packets<T, KIND, true>(values, s, cells, to, y_begin, y_end)
+                 : packets<T, KIND, false>(values, s, cells, to, y_begin, y_end);
+}
+
+void put(const CfSlab& s, const Target& to, const CfReduced sum, int x, int y) {
+  const long long at = (long long)y * s.width + x;
+  if (to.picture != nullptr) to.picture[at] = cf_slab_shown(sum, to.table, to.outside);
+  if (to.reduced != nullptr) to.reduced[at] = sum.count > 0 ? sum.value : to.missing;
+}
+
+template <typename T>
+int pixels(const T* values, const CfSlab& s, const CfCells* cells, const Target& to, int y_begin, int y_end) {
+  const bool skips = cells != nullptr && cells->low != nullptr && s.kind != CF_MEAN && !s.cubic;
+  for (int y = y_begin; y < y_end; ++y)
+    for (int x = 0; x < s.width; ++x)
+      put(s, to, skips ? cf_slab_pixel_skipping<T>(values, &s, cells, x, y) : cf_slab_pixel<T>(values, &s, x, y), x, y);
+  return 0;
+}
+
+template <typename T>
+int slab(const T* values, const CfSlab& s, const CfCells& cells, const Target& to, int y_begin, int y_end) {
+  // Pairs of neighbours are read at once: thin volumes go pixel by pixel.
+  if (s.grid.nx < 2 || s.grid.ny < 2 || s.grid.nz < 2) return pixels(values, s, nullptr, to, y_begin, y_end);
+  if (s.kind == CF_LARGEST) return packets<T, CF_LARGEST>(values, s, cells, to, y_begin, y_end);
+  if (s.kind == CF_SMALLEST) return packets<T, CF_SMALLEST>(values, s, cells, to, y_begin, y_end);
+  return packets<T, CF_MEAN>(values, s, cells, to, y_begin, y_end);
+}
+
+// Cells of the slices of cells [z_begin, z_end): voxels 8c to 8c + 8, the last being the next cell's first.
+template <typename T>
+int cells_of(const T* values, const CfGrid& g, float* low, float* high, int z_begin, int z_end) {
+  const int size = 1 << CF_CELL_SHIFT;
+  const int cx = (g.nx + size - 1) / size, cy = (g.ny + size - 1) / size;
+  for (int cz = z_begin; cz < z_end; ++cz)
+    for (int j = 0; j < cy; ++j) {
+      const long long first = ((long long)cz * cy + j) * cx;
+      for (int i = 0; i < cx; ++i) low[first + i] = __builtin_inff(), high[first + i] = -__builtin_inff();
+      for (int z = cz * size; z <= cz * size + size && z < g.nz; ++z)
+        for (int y = j * size; y <= j * size + size && y < g.ny; ++y) {
+          const T* row = values + ((long long)z * g.ny + y) * g.nx;
+          for (int i = 0; i < cx; ++i) {
+            const int begin = i * size, end = begin + size + 1 < g.nx ? begin + size + 1 : g.nx;
+            float least = low[first + i], most = high[first + i];
+            for (int x = begin; x < end; ++x) {
+              const float value = (float)row[x];  // not a number is beyond nothing
+              least = value < least ? value : least;
+              most = value > most ? value : most;
+            }
+            low[first + i] = least, high[first + i] = most;
+          }
+        }
+    }
+  return 0;
+}
+
+}  // namespace
+
+extern "C" {
+
+// Status 0 = done, 1 = no memory. Rows [y_begin, y_end) of `picture` and `reduced` (either may be null) are written;
+// pixels whose ray misses the volume become `outside` and `missing`. cells.low null: nothing is skipped.
+#define CF_SLAB(NAME, T)                                                                                             \
+  int NAME(const T* values, const CfSlab* s, const CfCells* cells, const CfTable* table, int outside, float missing, \
+           cf_u8* picture, float* reduced, int y_begin, int y_end) {                                                 \
+    return slab<T>(values, *s, *cells, {*table, (cf_u8)outside, missing, picture, reduced}, y_begin, y_end);         \
+  }                                                                                                                  \
+  /* Pixel by pixel: without cells the definition, with cells what a CUDA thread does. */                            \
+  int NAME##_pixels(const T* values, const CfSlab* s, const CfCells* cells, const CfTable* table, int outside,       \
+                    float missing, cf_u8* picture, float* reduced, int y_begin, int y_end) {                         \
+    return pixels<T>(values, *s, cells, {*table, (cf_u8)outside, missing, picture, reduced}, y_begin, y_end);        \
+  }
+CF_SLAB(cf_slab_i16, cf_i16)
+CF_SLAB(cf_slab_u16, cf_u16)
+CF_SLAB(cf_slab_f32, cf_f32)
+
+#define CF_CELLS(NAME, T)                                                                                 \
+  int NAME(const T* values, const CfGrid* grid, float* low, float* high, int z_begin, int z_end) {        \
+    return cells_of<T>(values, *grid, low, high, z_begin, z_end);                                         \
+  }
+CF_CELLS(cf_cells_i16, cf_i16)
+CF_CELLS(cf_cells_u16, cf_u16)
+CF_CELLS(cf_cells_f32, cf_f32)
+
+}  // extern "C"

@@ -1,0 +1,297 @@
+"""Slab kernels: a float64 oracle, the packets against the definition bit by bit, skipping, hostile geometry, NVRTC."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from render.backend import DisplayTable
+from render.cuda import device
+from render.native import build, library
+from render.native.pool import CancelledPictureError, run_tiles
+from render.native.slab import CELL, KINDS, NativeSlabs, SlabPlan
+from render.volume import Volume
+
+DTYPES = [np.int16, np.uint16, np.float32]
+
+
+@pytest.fixture(params=library.variants())
+def slabs(request: pytest.FixtureRequest) -> NativeSlabs:
+    """Every variant that this processor runs."""
+    return NativeSlabs(2, library.load(library.LIBRARIES / f"kernels-{request.param}.so"))
+
+
+def volume_of(dtype: Any, shape: tuple[int, int, int], seed: int = 0) -> Volume:
+    """Noise over a slope."""
+    rng = np.random.default_rng(seed)
+    low, high = (0, 4000) if dtype == np.uint16 else (-1024, 3000)
+    return Volume(np.ascontiguousarray(rng.integers(low, high, shape).astype(dtype)), np.eye(4))
+
+
+def plan_through(
+    shape: tuple[int, int, int], seed: int, *, samples: int = 1, kind: str = "mean", cubic: bool = False, **more: Any
+) -> SlabPlan:
+    """A random oblique view through about the middle."""
+    rng = np.random.default_rng(seed)
+    turned, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    width, height = 29, 21
+    extent = max(shape) / 24
+    across, down, through = turned[0] * extent, turned[1] * extent, turned[2] * 0.9
+    middle = (np.array(shape[::-1]) - 1) / 2 + rng.normal(size=3)
+    origin = middle - across * (width - 1) / 2 - down * (height - 1) / 2 - through * (samples - 1) / 2
+    vectors = [tuple(float(v) for v in vector) for vector in (origin, across, down, through)]
+    return SlabPlan(*vectors, width, height, samples, kind, cubic, **more)  # pyright: ignore[reportArgumentType]
+
+
+def places(plan: SlabPlan) -> NDArray[np.float64]:
+    """(samples, y, x, 3) places in voxels (i, j, k), from the plan's numbers as float32."""
+    o, a, d, t = (
+        np.array(v, np.float32).astype(np.float64) for v in (plan.origin, plan.across, plan.down, plan.through)
+    )
+    k, y, x = np.ogrid[: plan.samples, : plan.height, : plan.width]
+    return o + x[..., None] * a + y[..., None] * d + k[..., None] * t
+
+
+def cubic_weight(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keys' kernel, a = -1/2, written by distance (the kernels have polynomials of the fraction)."""
+    d = np.abs(distance)
+    near = 1.5 * d**3 - 2.5 * d**2 + 1
+    far = -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
+    return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+
+
+def oracle(volume: Volume, plan: SlabPlan) -> NDArray[np.float64]:
+    """Reduced values in float64, not a number outside."""
+    values = volume.values.astype(np.float64)
+    size = np.array(values.shape[::-1])
+    at = places(plan)
+    inside = ((at >= -0.5) & (at <= size - 0.5)).all(axis=-1)
+    at = np.clip(at, 0, size - 1)
+    base = np.floor(at).astype(int)
+    samples = np.zeros(at.shape[:-1])
+    reach = range(-1, 3) if plan.cubic else range(2)
+    for k in reach:
+        for j in reach:
+            for i in reach:
+                offset = np.array([i, j, k])
+                distance = at - (base + offset)
+                weight = cubic_weight(distance) if plan.cubic else np.clip(1 - np.abs(distance), 0, 1)
+                index = np.clip(base + offset, 0, size - 1)
+                samples += weight.prod(axis=-1) * values[index[..., 2], index[..., 1], index[..., 0]]
+    reduce = {"mean": np.nanmean, "maximum": np.nanmax, "minimum": np.nanmin}[plan.kind]
+    hit = inside.any(axis=0)
+    samples = np.where(inside, samples, np.nan)
+    result = np.full(hit.shape, np.nan)
+    result[hit] = reduce(samples[:, hit], axis=0)
+    return result
+
+
+# Places are float32: with 70 voxels an error of 1e-5 voxels, times the steepest edge (4,000 per voxel; cubic 2x).
+TOLERANCE = 0.15
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("samples", "cubic"), [(1, False), (1, True), (5, True), (41, False)])
+def test_values_equal_the_oracle(slabs: NativeSlabs, dtype: Any, kind: str, samples: int, cubic: bool) -> None:
+    shape = (31, 44, 57)
+    volume = volume_of(dtype, shape)
+    for seed in range(3):
+        plan = plan_through(shape, seed, samples=samples, kind=kind, cubic=cubic)
+        ours, exact = slabs.slab(volume, plan, values=True).values, oracle(volume, plan)
+        assert ours is not None
+        both = np.isfinite(exact) & np.isfinite(ours)
+        assert both.sum() > 100
+        # A place within rounding of the border may fall to either side of it.
+        assert (np.isfinite(exact) != np.isfinite(ours)).sum() <= 1
+        wrong = np.abs(ours - exact)[both] > TOLERANCE
+        assert wrong.sum() <= (2 if kind == "mean" and samples > 1 else 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(DTYPES),
+    st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40)),
+    st.integers(0, 10**6),
+    st.integers(1, 70),
+    st.sampled_from(list(KINDS)),
+    st.booleans(),
+)
+def test_packets_equal_the_definition_bit_by_bit(
+    dtype: Any, shape: tuple[int, int, int], seed: int, samples: int, kind: str, cubic: bool
+) -> None:
+    volume = volume_of(dtype, shape, seed)
+    plan = plan_through(shape, seed, samples=samples, kind=kind, cubic=cubic)
+    table = DisplayTable((np.arange(4096) % 251).astype(np.uint8), -1024.0, 1.0)
+    for variant in library.variants():
+        slabs = NativeSlabs(2, library.load(library.LIBRARIES / f"kernels-{variant}.so"))
+        defined = slabs.slab(volume, plan, table, values=True, skip=False, pixels=True)
+        assert defined.values is not None and defined.picture is not None
+        for skip, pixels in ((False, False), (True, False), (True, True)):  # the last is what a CUDA thread does
+            made = slabs.slab(volume, plan, table, values=True, skip=skip, pixels=pixels)
+            assert made.values is not None and made.picture is not None
+            assert np.array_equal(made.values, defined.values, equal_nan=True), (variant, skip, pixels)
+            assert np.array_equal(made.picture, defined.picture)
+
+
+@pytest.mark.parametrize("kind", ["maximum", "minimum"])
+def test_what_the_window_cannot_show_is_skipped_without_changing_the_picture(slabs: NativeSlabs, kind: str) -> None:
+    shape = (40, 50, 60)
+    volume = volume_of(np.int16, shape)
+    table = DisplayTable(np.arange(256, dtype=np.uint8), 500.0, 0.2)
+    ends = (500.0, 500.0 + 255 / 0.2)
+    start, enough = ends if kind == "maximum" else ends[::-1]
+    for seed in range(4):
+        full = slabs.slab(volume, plan_through(shape, seed, samples=70, kind=kind), table, skip=False)
+        quick = slabs.slab(volume, plan_through(shape, seed, samples=70, kind=kind, start=start, enough=enough), table)
+        assert np.array_equal(full.picture, quick.picture)  # pyright: ignore[reportArgumentType]  # a table was given
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(17, 9, 8), (8, 16, 25), (1, 1, 1), (2, 30, 7)])
+def test_cells_bound_their_voxels_and_the_next(slabs: NativeSlabs, dtype: Any, shape: tuple[int, int, int]) -> None:
+    volume = volume_of(dtype, shape)
+    cells = slabs.cells(volume)
+    for z, y, x in np.ndindex(cells.low.shape):
+        block = volume.values[
+            z * CELL : z * CELL + CELL + 1, y * CELL : y * CELL + CELL + 1, x * CELL : x * CELL + CELL + 1
+        ]
+        assert (cells.low[z, y, x], cells.high[z, y, x]) == (block.min(), block.max())
+
+
+def test_not_a_number_in_the_volume_hides_nothing_beside_it(slabs: NativeSlabs) -> None:
+    values = np.zeros((20, 20, 20), np.float32)
+    values[3, 3, 3] = np.nan
+    values[12, 5, 5] = 900.0
+    volume = Volume(values, np.eye(4))
+    plan = SlabPlan((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), 20, 20, 20, "maximum")
+    made = slabs.slab(volume, plan, values=True)
+    assert made.values is not None and made.values[5, 5] == 900.0
+
+
+def test_a_picture_that_nobody_wants_ends_between_two_tiles() -> None:
+    asked: list[int] = []
+
+    def cancelled() -> bool:
+        asked.append(1)
+        return len(asked) > 1
+
+    plan = plan_through((30, 30, 30), 1)
+    big = SlabPlan(plan.origin, plan.across, plan.down, plan.through, 512, 512)
+    with pytest.raises(CancelledPictureError):
+        NativeSlabs(1).slab(volume_of(np.int16, (30, 30, 30)), big, values=True, cancelled=cancelled)
+    assert len(asked) == 2
+
+
+def test_every_row_is_given_out_once_and_a_failing_kernel_is_told() -> None:
+    rows: list[int] = []
+
+    def kernel(begin: int, end: int) -> int:
+        rows.extend(range(begin, end))
+        return 0
+
+    run_tiles(kernel, 37, 4, 3)
+    assert sorted(rows) == list(range(37))
+    with pytest.raises(MemoryError):
+        run_tiles(lambda _begin, _end: 1, 10, 2, 2)
+
+
+# Hostile geometry -------------------------------------------------------------------------------------------------
+
+_HOSTILE = """
+import itertools, sys
+import numpy as np
+from pathlib import Path
+from render.backend import DisplayTable
+from render.native import library
+from render.native.slab import KINDS, NativeSlabs, SlabPlan
+from render.volume import Volume
+slabs = NativeSlabs(2, library.load(Path(sys.argv[1])))
+rng = np.random.default_rng(5)
+table = DisplayTable(np.zeros(3, np.uint8), 0.0, 1.0)
+wild = [0.0, -0.0, 1.0, -0.5, 1e-30, 1e9, -1e9, 3e38, float("nan"), float("inf"), float("-inf")]
+for turn in range(400):
+    shape = tuple(int(v) for v in rng.integers(1, 20, 3))
+    dtype = (np.int16, np.uint16, np.float32)[turn % 3]
+    values = rng.integers(0, 2000, shape).astype(dtype)
+    if dtype == np.float32 and turn % 2:
+        values = rng.choice([np.nan, np.inf, -np.inf, 3e38, 0.0], shape).astype(np.float32)
+    volume = Volume(np.ascontiguousarray(values), np.eye(4))
+    def vector():
+        return tuple(float(v) for v in (rng.choice(wild, 3) if rng.random() < 0.4 else rng.normal(size=3) * 3))
+    for kind, cubic in itertools.product(KINDS, (False, True)):
+        width, height, samples = (int(v) for v in rng.integers(1, 40, 3))
+        plan = SlabPlan(vector(), vector(), vector(), vector(), width, height, samples, kind, cubic)
+        for pixels in (False, True):
+            slabs.slab(volume, plan, table, values=True, pixels=pixels)
+print("clean")
+"""
+
+
+def _run(target: Path, **environment: str) -> None:
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", _HOSTILE, str(target)],
+        env={**os.environ, **environment},
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "clean"
+
+
+def test_hostile_geometry_ends_in_a_picture(slabs: NativeSlabs) -> None:
+    for name in library.variants():
+        _run(library.LIBRARIES / f"kernels-{name}.so")
+
+
+def test_hostile_geometry_is_clean_under_address_and_undefined_sanitizers(tmp_path: Path) -> None:
+    command, is_zig = build.compiler()
+    runtime = subprocess.run([*command, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+    if is_zig or not Path(runtime).is_file():
+        pytest.skip("this compiler has no libasan")
+    target = tmp_path / "slab-asan.so"
+    # Casts to integers of what is not a number are checked, too: places are bounded before they are cast.
+    flags = ["-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-fno-sanitize-recover=all"]
+    checks = "-fsanitize=address,undefined,float-cast-overflow"
+    subprocess.run([*command, *flags, checks, *map(str, build.SOURCES), "-o", str(target)], check=True)
+    _run(target, LD_PRELOAD=runtime, ASAN_OPTIONS="detect_leaks=0")
+
+
+# CUDA without a device ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+def test_the_cuda_source_compiles(architecture: str) -> None:
+    pathfinder = pytest.importorskip("cuda.pathfinder")
+    try:
+        nvrtc = ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("nvrtc").abs_path)
+    except Exception as error:
+        pytest.skip(f"NVRTC is not installed: {error}")
+    program = ctypes.c_void_p()
+    text = device.source("slab.cu").encode()
+    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"slab.cu", 0, None, None) == 0
+    options = (ctypes.c_char_p * 3)(f"--gpu-architecture={architecture}".encode(), b"--std=c++17", b"--fmad=false")
+    status = nvrtc.nvrtcCompileProgram(program, 3, options)
+    size = ctypes.c_size_t()
+    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+    log = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetProgramLog(program, log)
+    assert status == 0, log.value.decode()
+    nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size))
+    code = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetCUBIN(program, code)
+    for name in ("cf_slab_i16", "cf_slab_u16", "cf_slab_f32"):
+        assert name.encode() in code.raw
+    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
