@@ -15,6 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from render.codec import NATIVE, DecodedFrame, FrameSpec, decode_frame
 from render.frame import Frame, Lut
+from render.stack import SlicePlane
 
 _FLOAT = {"FloatPixelData": "float32", "DoubleFloatPixelData": "float64"}
 
@@ -180,3 +181,31 @@ def frame_of(ds: Any, frame_index: int = 0) -> Frame:
         modality=str(ds.get("Modality", "")),
         decoder=decoded.decoder,
     )
+
+
+def slices_of(paths: list[Path]) -> tuple[list[SlicePlane], dict[int, Frame]]:
+    """Planes and frames of single-frame and enhanced files, for render.stack."""
+    planes: list[SlicePlane] = []
+    frames: dict[int, Frame] = {}
+    for path in paths:
+        ds = read_dataset(path)
+        for index in range(frame_count(ds)):
+            key = len(frames)
+            position = groups(ds, index, "PlanePositionSequence").ImagePositionPatient
+            orientation = [float(v) for v in groups(ds, index, "PlaneOrientationSequence").ImageOrientationPatient]
+            spacing = groups(ds, index, "PixelMeasuresSequence").PixelSpacing
+            x, y, z = (float(v) for v in position)
+            planes.append(
+                SlicePlane(
+                    key,
+                    (x, y, z),
+                    (orientation[0], orientation[1], orientation[2]),
+                    (orientation[3], orientation[4], orientation[5]),
+                    (float(spacing[0]), float(spacing[1])),
+                    int(ds.Rows),
+                    int(ds.Columns),
+                    order=(float(ds.get("InstanceNumber", 0) or 0), float(index)),
+                )
+            )
+            frames[key] = frame_of(ds, index)
+    return planes, frames
