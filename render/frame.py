@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from render.errors import InvalidFrameError
 
 Values = NDArray[Any]
+LARGE_SIDE = 1500  # a frame with a longer side is shown by tiles and keeps smaller copies (render/pyramid.py)
 _PLAIN = (np.dtype(np.uint8), np.dtype(np.int16), np.dtype(np.uint16))
 
 
@@ -82,15 +83,18 @@ class Frame:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that this frame may keep in memory, what is derived from it included."""
+        """Bytes that this frame may keep in memory, what is derived from it included (render/pyramid.py too)."""
         pixels = self.values.shape[0] * self.values.shape[1]
+        own = int(self.values.nbytes)
         if self.is_colour:
-            return int(self.values.nbytes) + (
-                0 if self.values.ndim == 3 and self.values.dtype == np.uint8 else 3 * pixels
-            )
-        if self.values.dtype not in _PLAIN:
-            return int(self.values.nbytes) + 4 * pixels
-        return int(self.values.nbytes) * (2 if self.padding_value is not None else 1)
+            shown = 3 * pixels
+            derived = 0 if self.values.ndim == 3 and self.values.dtype == np.uint8 else shown
+        elif self.values.dtype not in _PLAIN:
+            shown = derived = 4 * pixels
+        else:
+            shown, derived = own, own if self.padding_value is not None else 0
+        levels = shown // 3 if max(self.values.shape[:2]) > LARGE_SIDE else 0
+        return own + derived + levels
 
     @cached_property
     def padding_mask(self) -> NDArray[np.bool_] | None:

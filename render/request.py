@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from render.errors import InvalidViewError
 
 LARGEST_SIDE = 4096
+QUALITIES = ("preview", "refined", "tile")
+_LARGEST_PLACE = 1e7
 JPEG, WEBP, PNG = "image/jpeg", "image/webp", "image/png"
 
 
@@ -19,6 +21,8 @@ class StackView:
     ``width``, ``height``: output pixels. ``zoom`` 1.0 fits the (rotated) image into the viewport; ``center_x``,
     ``center_y``: the image point in the middle of the viewport, as fractions of columns and rows before rotation.
     ``crop_to_image``: the output shrinks to the image where the viewport is larger. Flips act before rotation.
+    ``source_rect`` (x, y, w, h in image pixels) asks for exactly that part instead of zoom and centre, one tile of a
+    pyramid say; what lies outside the image is cut off, and the output shrinks with it.
     """
 
     width: int
@@ -33,10 +37,11 @@ class StackView:
     rotation_degrees: int = 0
     flip_horizontal: bool = False
     flip_vertical: bool = False
-    quality: str = "refined"  # 'preview' | 'refined'
+    quality: str = "refined"  # one of QUALITIES
     media_type: str = JPEG
     crop_to_image: bool = True
     square_pixels: bool = True  # False: one output pixel per stored pixel's share, whatever its shape
+    source_rect: tuple[float, float, float, float] | None = None
 
     def __post_init__(self) -> None:
         if not (1 <= self.width <= LARGEST_SIDE and 1 <= self.height <= LARGEST_SIDE):
@@ -54,8 +59,18 @@ class StackView:
             raise InvalidViewError(what="window")
         if self.media_type not in (JPEG, WEBP, PNG):
             raise InvalidViewError(what="media_type")
-        if self.quality not in ("preview", "refined"):
+        if self.quality not in QUALITIES:
             raise InvalidViewError(what="quality")
+        if self.source_rect is not None:
+            _check_rect(self.source_rect)
+
+
+def _check_rect(rect: Sequence[float]) -> None:
+    """Four finite numbers, a size above nothing and far below overflow. Raises InvalidViewError."""
+    if len(rect) != 4 or not all(math.isfinite(number) and abs(number) <= _LARGEST_PLACE for number in rect):
+        raise InvalidViewError(what="source_rect")
+    if rect[2] <= 0 or rect[3] <= 0:
+        raise InvalidViewError(what="source_rect")
 
 
 _SLAB_KINDS = ("mean", "maximum", "minimum")
