@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import struct
 from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,12 +18,11 @@ from app.http import describe_any
 from app.identity.models import Principal
 from app.limits import RateLimit
 from app.logging import correlation_id, get_logger
-from app.rendering.errors import SupersededError
 from app.services import Services
 from app.viewing.errors import StreamError, StreamIdleError, StreamRateError, StudyNotFoundError
-from app.viewing.flow import Credit, Viewport, WantedView
+from app.viewing.link import Link
+from app.viewing.pictures import Pictures
 from app.viewing.studies import describe, manifest_of, open_study
-from app.viewing.views import parse_view
 from dicomnet.archive.query import SeriesRow
 
 VERSION = 1
@@ -32,9 +30,8 @@ LARGEST_MESSAGE = 8192
 IDLE_S = 600.0
 SEND_S = 20.0
 _SMALLEST_WINDOW, _LARGEST_WINDOW, _USUAL_WINDOW = 32 << 10, 4 << 20, 256 << 10
-_MOST_VIEWPORTS, _MOST_STUDIES, _MOST_AT_ONCE = 16, 8, 8
+_MOST_STUDIES, _MOST_AT_ONCE = 8, 8
 _LOOK_AGAIN_S = 20.0
-_LENGTH = struct.Struct(">I")
 
 
 class Session:
@@ -45,16 +42,14 @@ class Session:
         self._services = services
         self._principal = principal
         self._viewer = secrets.token_hex(8)
-        self._webp = False
         self._series: dict[int, SeriesRow] = {}
-        self._viewports: dict[str, Viewport] = {}
-        self._audited: set[tuple[int, str]] = set()
         self._sending = asyncio.Lock()
         self._rate = RateLimit(burst=600, per_s=200)
         self._tasks: set[asyncio.Task[None]] = set()
         self._following: set[int] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.credit = Credit(_USUAL_WINDOW)
+        self.link = Link(_USUAL_WINDOW)
+        self.pictures = Pictures(services, principal, self._viewer, self.link, self)
 
     # Life -------------------------------------------------------------------------------------------------------
 
@@ -65,7 +60,7 @@ class Session:
             reading = asyncio.create_task(self._read())
             watching = asyncio.create_task(self._watch(ended))
             done, _ = await asyncio.wait({reading, watching, self._failure}, return_when=asyncio.FIRST_COMPLETED)
-            running = (reading, watching, *(viewport.task for viewport in self._viewports.values()), *self._tasks)
+            running = (reading, watching, *self.pictures.tasks, *self._tasks)
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
@@ -75,7 +70,7 @@ class Session:
         with suppress(AppError):
             await self._services.render.cancel(self._viewer)
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
         """A task of the session broke: the session ends with its error."""
         if not self._failure.done():
             self._failure.set_exception(error)
@@ -94,7 +89,7 @@ class Session:
             self._tasks.discard(done)
             error = None if done.cancelled() else done.exception()
             if error is not None:
-                self._fail(error)
+                self.fail(error)
 
         task.add_done_callback(ended)
 
@@ -154,14 +149,16 @@ class Session:
             case "view":
                 await self._guarded(self._view, fields)
             case "credit":
-                self.credit.grant(_whole(fields, "bytes"))
+                self.link.acknowledge(_whole(fields, "bytes"))
+                self.pictures.door.look()
+            case "tiles":
+                await self._guarded(self._want_tiles, fields)
             case "cancel":
-                if (viewport := self._viewports.get(str(fields.get("viewport")))) is not None:
-                    viewport.forget()
+                self.pictures.forget(str(fields.get("viewport")))
             case "prefetch":
                 await self._spawn(self._prefetch, fields)
             case "ping":
-                await self._send_text({"t": "pong", "at": fields.get("at")})
+                await self._ping(fields)
             case _:
                 raise StreamError(what="kind")
 
@@ -172,7 +169,7 @@ class Session:
         except StreamError:
             raise
         except Exception as error:
-            await self._send_error(error, fields.get("viewport"), fields.get("generation"), fields.get("t"))
+            await self.send_error(error, fields.get("viewport"), fields.get("generation"), fields.get("t"))
 
     # Messages ---------------------------------------------------------------------------------------------------
 
@@ -182,9 +179,16 @@ class Session:
         window = fields.get("window", _USUAL_WINDOW)
         if not isinstance(window, int) or isinstance(window, bool):
             raise StreamError(what="window")
-        self.credit.window = min(max(window, _SMALLEST_WINDOW), _LARGEST_WINDOW)
-        self._webp = fields.get("webp") is True
-        await self._send_text({"t": "hello", "v": VERSION, "window": self.credit.window})
+        self.link.granted = min(max(window, _SMALLEST_WINDOW), _LARGEST_WINDOW)
+        self.pictures.webp = fields.get("webp") is True
+        await self._send_text({"t": "hello", "v": VERSION, "window": self.link.granted})
+
+    async def _ping(self, fields: dict[str, Any]) -> None:
+        """Rules 14 and 22."""
+        told = fields.get("rtt_ms")
+        if isinstance(told, int | float) and not isinstance(told, bool):
+            self.link.tell_round_trip(told / 1000)
+        await self._send_text({"t": "pong", "at": fields.get("at"), "way": _way(self.link)})
 
     async def _open(self, fields: dict[str, Any]) -> None:
         study_key = _whole(fields, "study")
@@ -222,15 +226,10 @@ class Session:
         await self._send_text({"t": "manifest", "manifest": manifest})
 
     async def _view(self, fields: dict[str, Any]) -> None:
-        name, generation = str(fields.get("viewport", "0"))[:32], _whole(fields, "generation")
-        series = self._opened(fields)
-        view = WantedView(name, generation, series, _whole(fields, "frame"), fields)
-        parse_view(fields, quality="preview", webp=self._webp)
-        if name not in self._viewports:
-            if len(self._viewports) >= _MOST_VIEWPORTS:
-                raise StreamError(what="viewports")
-            self._viewports[name] = Viewport(self.credit, self.answer, self._fail)
-        self._viewports[name].want(view)
+        self.pictures.want_view(self._opened(fields), _whole(fields, "generation"), _whole(fields, "frame"), fields)
+
+    async def _want_tiles(self, fields: dict[str, Any]) -> None:
+        self.pictures.want_tiles(self._opened(fields), _whole(fields, "generation"), _whole(fields, "frame"), fields)
 
     async def _prefetch(self, fields: dict[str, Any]) -> None:
         frames = fields.get("frames")
@@ -241,61 +240,7 @@ class Session:
             self._principal.institution_id, series.series_key, frames, self._viewer, series.version
         )
 
-    # Pictures ---------------------------------------------------------------------------------------------------
-
-    async def answer(self, wanted: WantedView, quality: str) -> bool:
-        """Render, audit, send; False when it was told as an error."""
-        try:
-            view, coding = parse_view(wanted.fields, quality=quality, webp=self._webp)
-            picture = await self._services.render.picture(
-                self._principal.institution_id,
-                wanted.series.series_key,
-                wanted.frame,
-                view,
-                version=wanted.series.version,
-                coding=coding,
-                viewer=self._viewer,
-                viewport=wanted.viewport,
-                generation=wanted.generation,
-            )
-            await self._audit(wanted.series, quality)
-        except SupersededError:
-            return False
-        except Exception as error:
-            await self._send_error(error, wanted.viewport, wanted.generation, "view")
-            return False
-        header = {
-            "viewport": wanted.viewport,
-            "generation": wanted.generation,
-            "series": wanted.series.series_key,
-            "frame": wanted.frame,
-            "media_type": picture.media_type,
-            **{name: picture.meta[name] for name in _PICTURE_FIELDS},
-        }
-        text = orjson.dumps(header)
-        message = _LENGTH.pack(len(text)) + text + picture.data
-        self.credit.spend(len(message))
-        await self._send(message)
-        return True
-
-    async def _audit(self, series: SeriesRow, quality: str) -> None:
-        """Rule 17."""
-        key = (series.series_key, quality)
-        if key in self._audited:
-            return
-        await self._services.audit.record(
-            self._principal.institution_id,
-            self._principal.subject,
-            "series.view",
-            study_key=series.study_key,
-            series_key=series.series_key,
-            quality=quality,
-            frame_count=series.frame_count,
-            details={"session": self._viewer},
-        )
-        self._audited.add(key)
-
-    async def _send_error(self, error: Exception, viewport: Any, generation: Any, kind: Any) -> None:
+    async def send_error(self, error: Exception, viewport: Any, generation: Any, kind: Any) -> None:
         described = describe_error(error)
         if described is None or described.statuses.http >= 500:
             described = describe_any(error, "/api/stream")
@@ -313,9 +258,9 @@ class Session:
         )
 
     async def _send_text(self, value: dict[str, Any]) -> None:
-        await self._send(orjson.dumps(value).decode())
+        await self.send(orjson.dumps(value).decode())
 
-    async def _send(self, data: str | bytes) -> None:
+    async def send(self, data: str | bytes) -> None:
         """Rule 18."""
         async with self._sending:
             try:
@@ -327,19 +272,14 @@ class Session:
                 raise WebSocketDisconnect(1006) from error
 
 
-_PICTURE_FIELDS = (
-    "version",
-    "quality",
-    "width",
-    "height",
-    "window_center",
-    "window_width",
-    "voi",
-    "backend",
-    "source_rect",
-    "render_ms",
-    "encode_ms",
-)
+def _way(link: Link) -> dict[str, Any]:
+    """What is known of the way (rule 22)."""
+    return {
+        "round_trip_ms": round(link.round_trip_s * 1000, 1) if link.round_trip_s else None,
+        "bytes_per_s": round(link.bandwidth) if link.bandwidth else None,
+        "window": link.limit,
+        "preview_bytes": link.budget,
+    }
 
 
 def _parse(message: Any) -> dict[str, Any]:

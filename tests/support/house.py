@@ -206,6 +206,7 @@ class Viewer:
     """A client of the stream: sends messages, sorts what comes."""
 
     socket: ClientConnection
+    acknowledges: bool = True  # rule 8: each picture at once
     pictures: list[tuple[dict[str, Any], bytes]] = field(default_factory=list)
     texts: list[dict[str, Any]] = field(default_factory=list)
 
@@ -225,6 +226,8 @@ class Viewer:
             value = orjson.loads(message)
             self.texts.append(value)
             return value
+        if self.acknowledges:
+            await self.send(t="credit", bytes=len(message))
         picture = parse_picture(message)
         self.pictures.append(picture)
         return picture
