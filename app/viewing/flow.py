@@ -37,7 +37,9 @@ class WantedView:
     @property
     def rank(self) -> int:
         """Of its first picture: a preview alone is read ahead (rule 20)."""
-        return {("preview",): AHEAD, ("refined",): REFINED}.get(self.qualities, PREVIEW)
+        if len(self.qualities) == 2:
+            return PREVIEW
+        return AHEAD if self.qualities == ("preview",) else REFINED
 
 
 @dataclass(frozen=True, slots=True)

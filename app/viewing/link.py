@@ -38,7 +38,6 @@ class _Sent:
     at: float
     delivered: int
     delivered_at: float
-    unfilled: bool  # there was room for more: the rate is what we sent, not what the way carries
     alone: bool  # nothing else was under way: it waited behind nothing
     urgent: bool
     name: Hashable
@@ -63,6 +62,7 @@ class Link:
         self._round_trip_at = 0.0
         self._probing_until = 0.0
         self._judged_at = 0.0
+        self._filled_at = -1.0
         self._too_heavy = LARGEST_BUDGET
 
     # What is known ----------------------------------------------------------------------------------------------
@@ -102,10 +102,9 @@ class Link:
         if alone:
             self._delivered_at = now  # a pause is no slowness of the way
         self.in_flight += count
-        unfilled = self.in_flight < _FILLED * self.limit
-        self._under_way.append(
-            _Sent(count, count, now, self._delivered, self._delivered_at, unfilled, alone, urgent, name)
-        )
+        if self.in_flight >= _FILLED * self.limit:
+            self._filled_at = now
+        self._under_way.append(_Sent(count, count, now, self._delivered, self._delivered_at, alone, urgent, name))
 
     def acknowledge(self, count: int) -> None:
         """The client has received so much more; pictures arrive in the order in which they left."""
@@ -130,8 +129,9 @@ class Link:
     def _learn(self, sent: _Sent, now: float) -> None:
         self._delivered_at = now
         took = now - sent.at
+        unfilled = self._filled_at < sent.at  # there was room for more: the rate is what we sent, not what was possible
         rate = (self._delivered - sent.delivered) / max(now - sent.delivered_at, _SHORTEST_RATE_S)
-        self._remember(rate, now, unfilled=sent.unfilled)
+        self._remember(rate, now, unfilled=unfilled)
         self._shorter(took, now, alone=sent.alone)
         late = took - self._round_trip
         if late > max(_LONG_QUEUED_S, 2 * self._round_trip):
@@ -139,7 +139,8 @@ class Link:
             self._rates.append((now, rate))
         self._growing = self._growing and late <= max(_QUEUED_S, self._round_trip / 4) and self._allowed < self.granted
         if self._growing:
-            self._allowed = min(self._allowed + sent.count, self.granted)
+            if not unfilled:
+                self._allowed = min(self._allowed + sent.count, self.granted)
         else:
             share = 0.5 if now < self._probing_until else _GAIN
             self._allowed = max(FIRST_BYTES, int(share * self._rates[0][1] * self._round_trip) + sent.count)

@@ -50,6 +50,7 @@ class Maker:
             return 0
         self.viewport.sends(wanted)
         self.link.spend(1000)
+        self.link.acknowledge(1000)
         await self._note(self.sent, (wanted.generation, quality))
         return 1000
 

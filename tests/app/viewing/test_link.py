@@ -196,12 +196,12 @@ async def test_the_door_lets_the_most_urgent_out_first() -> None:
 
 async def test_two_small_ones_may_be_made_together_but_not_more_than_there_is_room() -> None:
     door = Door(Link(64_000))
-    await door.enter(1, 8_000)
-    await door.enter(1, 8_000)
-    third = asyncio.create_task(door.enter(1, 8_000))
+    await door.enter(1, 6_000)
+    await door.enter(1, 6_000)
+    third = asyncio.create_task(door.enter(1, 6_000))
     await asyncio.sleep(0)
     assert not third.done()
-    await door.enter(0, 8_000)  # an urgent one still may
+    await door.enter(0, 6_000)  # an urgent one still may
     for _ in range(2):
-        door.leave(8_000)
+        door.leave(6_000)
     await third

@@ -19,7 +19,7 @@ from PIL import Image
 from websockets.exceptions import ConnectionClosed
 
 from app.delivery.service import Shares
-from app.viewing import stream
+from app.viewing import flow, stream
 from tests.support.house import House, Viewer
 from tests.support.series import ct_series
 
@@ -459,7 +459,7 @@ async def test_rule_20_one_of_the_two(house: House) -> None:
 def big_image(rows: int = 1100, columns: int = 1600) -> list[bytes]:
     """One image that is large enough for tiles."""
     values = np.add.outer(np.arange(rows), np.arange(columns)).astype(np.uint16)
-    return ct_series(1, Rows=rows, Columns=columns, PixelData=values.tobytes(), WindowCenter=1350, WindowWidth=2700)
+    return ct_series(1, Rows=rows, Columns=columns, PixelData=values.tobytes(), WindowCenter=326, WindowWidth=2700)
 
 
 async def test_rule_21_tiles(house: House) -> None:
@@ -516,7 +516,8 @@ async def test_rule_21_the_newest_list_wins_and_nothing_is_sent_twice(house: Hou
             assert isinstance(message, tuple)
             first.append(message)
         assert 0 < len(first) < 64
-        assert [h["tile"] for h, _ in first] == everything[: len(first)]
+        near = everything[: len(first) + flow.TILES_AT_ONCE]  # those made together may change places
+        assert all(h["tile"] in near for h, _ in first)
         # They are under way as far as the server knows: asked for again they are not sent again.
         viewer.acknowledges = True
         under_way = [h["tile"] for h, _ in first]
@@ -532,7 +533,8 @@ async def test_rule_21_the_newest_list_wins_and_nothing_is_sent_twice(house: Hou
 
 
 async def test_rule_22_the_way_is_measured(house: House) -> None:
-    study, series = await house.store(*ct_series(6, 512))
+    noise = np.random.default_rng(1).integers(800, 2400, (512, 512), np.uint16)
+    study, series = await house.store(*ct_series(6, 512, PixelData=noise.tobytes()))
     async with viewing(house, await house.staff()) as viewer:
         await viewer.open(study)
         await viewer.send(t="ping", at=1)

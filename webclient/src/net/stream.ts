@@ -1,6 +1,7 @@
 // The stream of docs/stream-protocol.md: one WebSocket that comes back by itself with the same view.
 
 import type { ViewState } from "../viewport/state";
+import { Way } from "./way";
 
 export interface PictureHeader {
   viewport: string;
@@ -8,7 +9,7 @@ export interface PictureHeader {
   series: number;
   version: number;
   frame: number;
-  quality: "preview" | "refined";
+  quality: "preview" | "refined" | "tile";
   media_type: string;
   width: number;
   height: number;
@@ -19,6 +20,9 @@ export interface PictureHeader {
   source_rect: [number, number, number, number];
   render_ms: number;
   encode_ms: number;
+  /** Of a tile (rule 21): its level and its column and row there. */
+  level?: number;
+  tile?: [number, number];
 }
 
 export interface StreamEvents {
@@ -31,7 +35,8 @@ export interface StreamEvents {
 
 const WINDOW = 512 * 1024;
 const PING_MS = 25_000;
-const DEAD_MS = 3_000;
+/** While pictures come the server is told of the round trip so often (rule 22). */
+const MEASURE_MS = 1_000;
 
 /** Binary message -> header and picture bytes. Throws on a message that is none. */
 export function decodePicture(data: ArrayBuffer): { header: PictureHeader; bytes: ArrayBuffer } {
@@ -79,6 +84,8 @@ export class Stream {
   private stopped = false;
   private heard = 0;
   private pinging = 0;
+  private pinged = Number.NEGATIVE_INFINITY;
+  readonly way = new Way();
 
   constructor(
     private readonly study: number,
@@ -86,7 +93,7 @@ export class Stream {
     private readonly events: StreamEvents,
   ) {
     this.connect();
-    window.addEventListener("online", () => this.wake());
+    window.addEventListener("online", () => this.replace());
     window.addEventListener("pageshow", () => this.wake());
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden) this.wake();
@@ -116,13 +123,27 @@ export class Stream {
       return;
     }
     const { socket, heard } = this;
-    this.send({ t: "ping", at: Date.now() });
+    this.ping();
     window.setTimeout(() => {
-      if (this.socket !== socket || this.heard !== heard || this.stopped) return;
-      socket?.close();
-      this.lost();
-      this.connect();
-    }, DEAD_MS);
+      if (this.socket === socket && this.heard === heard) this.replace();
+    }, this.way.deadMs);
+  }
+
+  /** Another network is there, or the line is dead: a new one now, with the same wishes (rule 16). */
+  private replace(): void {
+    if (this.stopped) return;
+    const { socket } = this;
+    this.attempts = 0;
+    this.way.forget();
+    this.lost();
+    socket?.close();
+    this.connect();
+  }
+
+  private ping(): void {
+    this.pinged = performance.now();
+    const told = this.way.roundTripMs;
+    this.send({ t: "ping", at: this.pinged, ...(told === null ? {} : { rtt_ms: told }) });
   }
 
   private connect(): void {
@@ -132,12 +153,13 @@ export class Stream {
     const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/stream`);
     socket.binaryType = "arraybuffer";
     this.socket = socket;
-    this.pinging = window.setInterval(() => this.send({ t: "ping", at: Date.now() }), PING_MS);
+    this.pinging = window.setInterval(() => this.ping(), PING_MS);
     socket.onopen = () => {
       socket.send(JSON.stringify({ t: "hello", v: 1, window: WINDOW, webp: this.webp }));
       socket.send(JSON.stringify({ t: "open", study: this.study }));
       this.ready = true;
       for (const view of this.views.values()) socket.send(JSON.stringify(view));
+      this.ping();
     };
     socket.onmessage = (event) => this.receive(event.data as string | ArrayBuffer);
     socket.onclose = (event) => {
@@ -168,6 +190,7 @@ export class Stream {
     this.heard += 1;
     if (typeof data !== "string") {
       this.send({ t: "credit", bytes: data.byteLength });
+      if (performance.now() - this.pinged > MEASURE_MS) this.ping();
       const { header, bytes } = decodePicture(data);
       this.events.picture(header, bytes);
       return;
@@ -176,7 +199,9 @@ export class Stream {
     if (message["t"] === "hello") {
       this.attempts = 0;
       this.events.online(true);
-    } else if (message["t"] !== "pong") {
+    } else if (message["t"] === "pong") {
+      this.way.answered(Number(message["at"]), performance.now());
+    } else {
       this.events.message(message);
     }
   }

@@ -1,3 +1,4 @@
+import { TileLayer } from "../viewport/tilelayer";
 import type { Boot } from "./manifest";
 import { Viewer } from "./viewer";
 import "./viewer.css";
@@ -7,3 +8,4 @@ import "./bars.css";
 const text = document.getElementById("boot")?.textContent;
 /** The page's viewer, also for scripts that come later (`cloudfilm.viewer`); null on a page without pictures. */
 export const viewer = text ? new Viewer(JSON.parse(text) as Boot) : null;
+viewer?.add((host) => new TileLayer(host));

@@ -7,6 +7,7 @@ import type { DisplayState, LayerHost, PictureLayer, ShownPicture } from "../vie
 import { budgets, type Decoded, Pictures, type Received } from "../viewport/pictures";
 import { cssMatrix, multiply, pictureToImage, type Size } from "../viewport/placement";
 import type { ViewState } from "../viewport/state";
+import { baseView } from "../viewport/tiles";
 
 const LARGEST_SIDE = 1600;
 const SMALLEST_SIDE = 512;
@@ -69,7 +70,7 @@ export class PreviewLayer implements PictureLayer {
     return {
       view,
       version: header.version,
-      quality: header.quality,
+      quality: header.quality === "refined" ? "refined" : "preview",
       sourceRect: header.source_rect,
       windowCenter: header.window_center,
       windowWidth: header.window_width,
@@ -89,15 +90,17 @@ export class PreviewLayer implements PictureLayer {
 
   display(state: DisplayState): void {
     const before = this.wish?.view;
-    this.wish = state;
-    this.size = requestSize(state);
+    // Where tiles lie above, the picture beneath is of the whole image, however it is zoomed.
+    const view = baseView(state.view, state.image);
+    this.wish = { ...state, view };
+    this.size = requestSize(this.wish);
     this.place();
-    const key = this.keyOf(state.view);
+    const key = this.keyOf(view);
     if (key === this.key) return;
     this.key = key;
-    if (before && before.frame !== state.view.frame) this.direction = state.view.frame - before.frame;
-    const { frame: _, ...look } = state.view;
-    const { frame: __, ...lookBefore } = before ?? state.view;
+    if (before && before.frame !== view.frame) this.direction = view.frame - before.frame;
+    const { frame: _, ...look } = view;
+    const { frame: __, ...lookBefore } = before ?? view;
     if (JSON.stringify(look) !== JSON.stringify(lookBefore)) {
       this.ahead.reset();
       this.refused.clear();
