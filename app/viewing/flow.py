@@ -194,7 +194,8 @@ class TileViewport:
         if generation < self._generation:
             return
         self._generation = generation
-        self._waiting = deque(tiles)
+        coming = self._door.link.is_under_way
+        self._waiting = deque(tile for tile in tiles if tile.name not in self._making and not coming(tile.name))
         self._names = frozenset(tile.name for tile in tiles)
         self._changed.set()
 
@@ -210,7 +211,7 @@ class TileViewport:
     def _next(self) -> WantedTile | None:
         while self._waiting:
             tile = self._waiting.popleft()
-            if tile.name not in self._making and not self._door.link.is_under_way(tile.name):
+            if tile.name not in self._making:
                 return tile
         return None
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import orjson
 
-from dicomnet.archive.header import inflate
+from dicomnet.archive.inflated import inflated_files
 from dicomnet.archive.lut import Lut, Palette
 from dicomnet.archive.objects import Objects
 from dicomnet.database import Database
@@ -381,6 +381,12 @@ def _codec_syntax(record: OpenRecord) -> str:
     return "1.2.840.10008.1.2.1" if record.deflated else record.transfer_syntax_uid
 
 
+def _read(objects: Objects, record: OpenRecord, offset: int, length: int) -> bytes:
+    if record.deflated:
+        return inflated_files.read(objects, record.object_key, record.dataset_offset, offset, length)
+    return objects.read_range(record.object_key, offset, length)
+
+
 def read_frame_bytes(objects: Objects, record: OpenRecord, frame_index: int) -> bytes:
     """The bytes of one frame as they were sent (b"" where the file lacks it), by ranged reads.
 
@@ -388,10 +394,7 @@ def read_frame_bytes(objects: Objects, record: OpenRecord, frame_index: int) -> 
     Raises IndexError, ObjectError.
     """
     fragments = record.fragments(frame_index)
-    if record.deflated:
-        data = inflate(objects.read(record.object_key), record.dataset_offset)
-        return b"".join(data[offset : offset + length] for offset, length in fragments)
-    data = b"".join(objects.read_range(record.object_key, offset, length) for offset, length in fragments)
+    data = b"".join(_read(objects, record, offset, length) for offset, length in fragments)
     shift = frame_index * record.native_frame_bits % 8 if not record.frames else 0
     if shift or (not record.frames and record.native_frame_bits % 8):
         bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
