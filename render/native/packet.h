@@ -1,0 +1,95 @@
+// A packet of rays side by side in one vector register: the CPU's lanes for kernels/raycast.h. Vector extensions of GCC
+// and Clang; gathers by instruction where there is one. Every lane computes what CfOneLane computes, bit by bit.
+#pragma once
+#include "../kernels/raycast.h"
+
+#if defined(__AVX2__) || defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+#define CF_LANES 16
+#elif defined(__AVX2__)
+#define CF_LANES 8
+#else
+#define CF_LANES 4
+#endif
+
+typedef float CfVecF __attribute__((vector_size(4 * CF_LANES)));
+typedef int CfVecI __attribute__((vector_size(4 * CF_LANES)));
+typedef unsigned int CfVecU __attribute__((vector_size(4 * CF_LANES)));
+
+struct CfPacket {
+  typedef CfVecF F;
+  typedef CfVecI I;
+  typedef CfVecI M;  // all bits of a lane, or none
+  CF_FN F splat(float a) { return F{} + a; }
+  CF_FN F select(M m, F a, F b) { return m ? a : b; }
+  CF_FN I select(M m, I a, I b) { return m ? a : b; }
+  CF_FN M no(M m) { return ~m; }
+  CF_FN F real(I a) { return __builtin_convertvector(a, F); }
+  CF_FN I whole(F a) { return __builtin_convertvector(a, I); }
+
+  CF_FN bool any(M m) {
+#if defined(__AVX512F__)
+    return _mm512_test_epi32_mask((__m512i)m, (__m512i)m) != 0;
+#elif defined(__AVX2__)
+    return !_mm256_testz_si256((__m256i)m, (__m256i)m);
+#else
+    int found = 0;
+    for (int i = 0; i < CF_LANES; ++i) found |= m[i];
+    return found != 0;
+#endif
+  }
+
+  CF_FN F root(F a) {
+#if defined(__AVX512F__)
+    return (F)_mm512_maskz_sqrt_ps(0xffff, (__m512)a);
+#elif defined(__AVX2__)
+    return (F)_mm256_sqrt_ps((__m256)a);
+#else
+    F b;
+    for (int i = 0; i < CF_LANES; ++i) b[i] = sqrtf(a[i]);
+    return b;
+#endif
+  }
+
+  // 4 bytes from (char*)from + scale * index, unaligned.
+  template <int scale>
+  CF_FN I gather(const void* from, I index) {
+#if defined(__AVX512F__)
+    return (I)_mm512_mask_i32gather_epi32(_mm512_setzero_si512(), 0xffff, (__m512i)index, from, scale);
+#elif defined(__AVX2__)
+    return (I)_mm256_mask_i32gather_epi32(_mm256_setzero_si256(), (const int*)from, (__m256i)index,
+                                          _mm256_set1_epi32(-1), scale);
+#else
+    I out;
+    for (int i = 0; i < CF_LANES; ++i) {
+      int word;
+      __builtin_memcpy(&word, (const char*)from + (long long)scale * index[i], 4);
+      out[i] = word;
+    }
+    return out;
+#endif
+  }
+
+  CF_FN F at(const cf_f32* from, I index) { return (F)gather<4>(from, index); }
+  CF_FN I at(const unsigned int* from, I index) { return gather<4>(from, index); }
+  // Reads 3 bytes more than it uses: the caller's array has them.
+  CF_FN I at(const cf_u8* from, I index) { return gather<1>(from, index) & 255; }
+
+  CF_FN void pair(const cf_i16* from, I index, F& a, F& b) {
+    const I both = gather<2>(from, index);
+    a = real((both << 16) >> 16);
+    b = real(both >> 16);
+  }
+  CF_FN void pair(const cf_u16* from, I index, F& a, F& b) {
+    const I both = gather<2>(from, index);
+    a = real(both & 0xffff);
+    b = real((both >> 16) & 0xffff);
+  }
+  CF_FN void pair(const cf_f32* from, I index, F& a, F& b) {
+    a = (F)gather<4>(from, index);
+    b = (F)gather<4>(from + 1, index);
+  }
+};

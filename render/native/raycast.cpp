@@ -1,0 +1,234 @@
+// CPU entry points of volume rendering: packets of rays over tiles that the threads take one after the other, and
+// what is prepared per volume (cells), per transfer function (map of empty space) and per cut.
+#include "packet.h"
+
+#define CF_RAY_TILE 16
+
+namespace {
+
+// Columns and rows of pixels in one packet.
+constexpr int kColumns = CF_LANES >= 16 ? 4 : (CF_LANES >= 8 ? 4 : 2);
+constexpr int kRows = CF_LANES / kColumns;
+
+template <int kind, bool fused>
+void tile_by_packets(const CfRayScene& s, int x0, int y0, int x1, int y1) {
+  CfVecI dx, dy;
+  for (int i = 0; i < CF_LANES; ++i) {
+    dx[i] = i % kColumns;
+    dy[i] = i / kColumns;
+  }
+  for (int y = y0; y < y1; y += kRows) {
+    for (int x = x0; x < x1; x += kColumns) {
+      const CfVecI px = dx + x, py = dy + y;
+      const CfMarch<CfPacket> m = cf_ray_march<CfPacket, kind, fused>(s, px, py, (px < x1) & (py < y1));
+      for (int i = 0; i < CF_LANES; ++i)
+        if (px[i] < x1 && py[i] < y1)
+          cf_ray_store(s, px[i], py[i], m.red[i], m.green[i], m.blue[i], m.through[i], m.half[i]);
+    }
+  }
+}
+
+template <int kind, bool fused>
+void tile_by_definition(const CfRayScene& s, int x0, int y0, int x1, int y1) {
+  for (int y = y0; y < y1; ++y)
+    for (int x = x0; x < x1; ++x) {
+      const CfMarch<CfOneLane> m = cf_ray_march<CfOneLane, kind, fused>(s, x, y, true);
+      cf_ray_store(s, x, y, m.red, m.green, m.blue, m.through, m.half);
+    }
+}
+
+typedef void (*Tile)(const CfRayScene&, int, int, int, int);
+
+Tile choose(const CfRayScene& s, bool packets) {
+  static const Tile fast[2][3] = {
+      {tile_by_packets<CF_KIND_I16, false>, tile_by_packets<CF_KIND_U16, false>, tile_by_packets<CF_KIND_F32, false>},
+      {tile_by_packets<CF_KIND_I16, true>, tile_by_packets<CF_KIND_U16, true>, tile_by_packets<CF_KIND_F32, true>}};
+  static const Tile plain[2] = {tile_by_definition<CF_KIND_ASK, false>, tile_by_definition<CF_KIND_ASK, true>};
+  const int fused = s.other.values != 0;
+  return packets ? fast[fused][s.layer.kind] : plain[fused];
+}
+
+// Tiles are taken from a common counter, so that no thread waits for another's hard part. 0 = done, 2 = cancelled.
+int draw(const CfRayScene& s, bool packets, int* next_tile, const int* cancelled) {
+  const Tile tile = choose(s, packets);
+  const int columns = (s.width + CF_RAY_TILE - 1) / CF_RAY_TILE, rows = (s.height + CF_RAY_TILE - 1) / CF_RAY_TILE;
+  for (;;) {
+    if (__atomic_load_n(cancelled, __ATOMIC_RELAXED)) return 2;
+    const int number = __atomic_fetch_add(next_tile, 1, __ATOMIC_RELAXED);
+    if (number >= columns * rows) return 0;
+    const int x0 = number % columns * CF_RAY_TILE, y0 = number / columns * CF_RAY_TILE;
+    const int x1 = x0 + CF_RAY_TILE < s.width ? x0 + CF_RAY_TILE : s.width;
+    const int y1 = y0 + CF_RAY_TILE < s.height ? y0 + CF_RAY_TILE : s.height;
+    tile(s, x0, y0, x1, y1);
+  }
+}
+
+// Smallest and largest value of the voxels that samples in each cell may touch: 9 x 9 x 9 of them.
+template <typename T>
+void cells(const T* values, const int* n, float* low, float* high, int z_begin, int z_end) {
+  const int cx = (n[0] + 6) >> CF_CELL_SHIFT, cy = (n[1] + 6) >> CF_CELL_SHIFT, wide = 1 << CF_CELL_SHIFT;
+  const long long row = n[0], slice = row * n[1];
+  for (int bz = z_begin; bz < z_end; ++bz)
+    for (int by = 0; by < cy; ++by) {
+      float *to_low = low + ((long long)bz * cy + by) * cx, *to_high = high + ((long long)bz * cy + by) * cx;
+      const int z0 = bz * wide, z1 = z0 + wide < n[2] - 1 ? z0 + wide : n[2] - 1;
+      const int y0 = by * wide, y1 = y0 + wide < n[1] - 1 ? y0 + wide : n[1] - 1;
+      for (int bx = 0; bx < cx; ++bx) {
+        const int x0 = bx * wide, x1 = x0 + wide < n[0] - 1 ? x0 + wide : n[0] - 1;
+        T least = values[z0 * slice + y0 * row + x0], most = least;
+        for (int z = z0; z <= z1; ++z)
+          for (int y = y0; y <= y1; ++y) {
+            const T* at = values + z * slice + y * row;
+            if (x1 - x0 == wide) {
+              for (int i = 0; i <= wide; ++i) {
+                const T v = at[x0 + i];
+                least = v < least ? v : least;
+                most = v > most ? v : most;
+              }
+            } else {
+              for (int x = x0; x <= x1; ++x) {
+                least = at[x] < least ? at[x] : least;
+                most = at[x] > most ? at[x] : most;
+              }
+            }
+          }
+        to_low[bx] = (float)least;
+        to_high[bx] = (float)most;
+      }
+    }
+}
+
+int entry_of(float value, float first, float steps, int entries) {
+  return cf_table_index(value, first, steps, entries);
+}
+
+// One pass of the Chebyshev distance: `d` of a cell from the 13 neighbours before it (step 1) or behind it (step -1).
+void sweep(cf_u8* map, const int* n, int step) {
+  const int last[3] = {n[0] - 1, n[1] - 1, n[2] - 1};
+  for (int k = 0; k < n[2]; ++k)
+    for (int j = 0; j < n[1]; ++j) {
+      const int z = step > 0 ? k : last[2] - k, y = step > 0 ? j : last[1] - j;
+      cf_u8* row = map + ((long long)z * n[1] + y) * n[0];
+      const int zb = z - step, yb = y - step, ya = y + step;
+      const bool has_z = zb >= 0 && zb < n[2];
+      const cf_u8* from[4] = {
+          yb >= 0 && yb < n[1] ? map + ((long long)z * n[1] + yb) * n[0] : 0,
+          has_z && yb >= 0 && yb < n[1] ? map + ((long long)zb * n[1] + yb) * n[0] : 0,
+          has_z ? map + ((long long)zb * n[1] + y) * n[0] : 0,
+          has_z && ya >= 0 && ya < n[1] ? map + ((long long)zb * n[1] + ya) * n[0] : 0};
+      for (int i = 0; i < n[0]; ++i) {
+        const int x = step > 0 ? i : last[0] - i;
+        int least = row[x];
+        if (least == 0) continue;
+        const int xb = x - step;
+        if (xb >= 0 && xb <= last[0] && row[xb] + 1 < least) least = row[xb] + 1;
+        for (int r = 0; r < 4; ++r) {
+          if (from[r] == 0) continue;
+          for (int dx = -1; dx <= 1; ++dx)
+            if (x + dx >= 0 && x + dx <= last[0] && from[r][x + dx] + 1 < least) least = from[r][x + dx] + 1;
+        }
+        row[x] = (cf_u8)least;
+      }
+    }
+}
+
+}  // namespace
+
+extern "C" {
+
+int cf_raycast(const CfRayScene* scene, int* next_tile, const int* cancelled) {
+  return draw(*scene, true, next_tile, cancelled);
+}
+
+// Ray by ray, for the tests that hold the packets against it.
+int cf_raycast_definition(const CfRayScene* scene, int* next_tile, const int* cancelled) {
+  return draw(*scene, false, next_tile, cancelled);
+}
+
+int cf_raycast_scene_bytes() { return (int)sizeof(CfRayScene); }
+
+// Cells [z_begin, z_end) of the third axis; `size` = nx, ny, nz, each at least 2.
+int cf_ray_cells(const void* values, int kind, const int* size, float* low, float* high, int z_begin, int z_end) {
+  if (kind == CF_KIND_I16)
+    cells((const cf_i16*)values, size, low, high, z_begin, z_end);
+  else if (kind == CF_KIND_U16)
+    cells((const cf_u16*)values, size, low, high, z_begin, z_end);
+  else
+    cells((const cf_f32*)values, size, low, high, z_begin, z_end);
+  return 0;
+}
+
+// Distance map of `cells`: visible_before[i] = number of entries before i that are not fully transparent
+// (entries + 1 of them); `kept` (or 0): cells where nothing is left after the cuts are 0.
+int cf_ray_distance(const float* low, const float* high, const cf_u8* kept, const int* cells, float first, float steps,
+                    int entries, const int* visible_before, cf_u8* map) {
+  const long long count = (long long)cells[0] * cells[1] * cells[2];
+  for (long long i = 0; i < count; ++i) {
+    const int a = entry_of(low[i], first, steps, entries), b = entry_of(high[i], first, steps, entries);
+    // Not a number anywhere in the cell may have hidden the rest: such a cell is looked at.
+    const bool sound = low[i] <= high[i];
+    const bool visible = !sound || visible_before[b + 1] > visible_before[a];
+    map[i] = (kept == 0 || kept[i]) && visible ? 0 : 255;
+  }
+  sweep(map, cells, 1);
+  sweep(map, cells, -1);
+  return 0;
+}
+
+// Which cells still hold a kept voxel.
+int cf_ray_kept_cells(const cf_u8* keep, const int* size, const int* cells, cf_u8* kept, int z_begin, int z_end) {
+  const long long row = size[0], slice = row * size[1];
+  const int wide = 1 << CF_CELL_SHIFT;
+  for (int bz = z_begin; bz < z_end; ++bz)
+    for (int by = 0; by < cells[1]; ++by)
+      for (int bx = 0; bx < cells[0]; ++bx) {
+        cf_u8 any = 0;
+        for (int z = bz * wide; z <= bz * wide + wide && z < size[2]; ++z)
+          for (int y = by * wide; y <= by * wide + wide && y < size[1]; ++y)
+            for (int x = bx * wide; x <= bx * wide + wide && x < size[0]; ++x) any |= keep[z * slice + y * row + x];
+        kept[((long long)bz * cells[1] + by) * cells[0] + bx] = any;
+      }
+  return 0;
+}
+
+// Cuts voxels [z_begin, z_end) where every plane gives a x + b y + c z + d >= 0: a plane cuts a half-space, six a box.
+// With `outside` the rest is cut instead.
+int cf_cut_planes(cf_u8* keep, const int* size, const double* planes, int count, int outside, int z_begin, int z_end) {
+  for (int z = z_begin; z < z_end; ++z)
+    for (int y = 0; y < size[1]; ++y) {
+      cf_u8* row = keep + ((long long)z * size[1] + y) * size[0];
+      for (int x = 0; x < size[0]; ++x) {
+        int inside = 1;
+        for (int i = 0; i < count; ++i) {
+          const double* p = planes + 4 * i;
+          inside &= p[0] * x + p[1] * y + p[2] * z + p[3] >= 0.0;
+        }
+        if (inside != outside) row[x] = 0;
+      }
+    }
+  return 0;
+}
+
+// Cuts voxels by a bitmap (height, width) of the view: `project` holds rows of x, y, w; the voxel belongs to the pixel
+// round(x / w), round(y / w); what lies beside the bitmap or behind the viewer (w <= 0) counts as outside.
+int cf_cut_bitmap(cf_u8* keep, const int* size, const double* project, const cf_u8* bitmap, int width, int height,
+                  int outside, int z_begin, int z_end) {
+  for (int z = z_begin; z < z_end; ++z)
+    for (int y = 0; y < size[1]; ++y) {
+      cf_u8* row = keep + ((long long)z * size[1] + y) * size[0];
+      for (int x = 0; x < size[0]; ++x) {
+        const double* p = project;
+        const double w = p[8] * x + p[9] * y + p[10] * z + p[11];
+        int inside = 0;
+        if (w > 0.0) {
+          const double u = (p[0] * x + p[1] * y + p[2] * z + p[3]) / w + 0.5;
+          const double v = (p[4] * x + p[5] * y + p[6] * z + p[7]) / w + 0.5;
+          if (u >= 0.0 && v >= 0.0 && u < width && v < height) inside = bitmap[(long long)v * width + (long long)u];
+        }
+        if (inside != outside) row[x] = 0;
+      }
+    }
+  return 0;
+}
+
+}  // extern "C"

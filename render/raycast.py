@@ -1,0 +1,260 @@
+"""Shaded volume rendering: a VolumeView of a prepared volume becomes a picture. Synchronous and pure.
+
+The kernels are those of kernels/raycast.h, as packets of rays; threads take tiles of 16 x 16 pixels from a common
+counter, so that a picture can be cancelled within one tile.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.camera import Camera, Point
+from render.errors import InvalidViewError, RenderError
+from render.native import library, raycast
+from render.scene import PreparedVolume
+from render.transfer import TransferFunction, TransferTables, make_tables
+from render.volume import Volume
+from render.volume_view import VolumeView
+
+_a = library.address
+
+
+class CancelledError(RenderError):
+    """The picture is no longer wanted."""
+
+    code = "render.cancelled"
+    message = {"zh": "已取消", "en": "Cancelled"}
+    retryable = True
+
+
+class Cancel:
+    """A flag that another thread raises; the kernels look at it before every tile."""
+
+    def __init__(self) -> None:
+        self.flag = np.zeros(1, np.int32)
+
+    def cancel(self) -> None:
+        """The picture is no longer wanted."""
+        self.flag[0] = 1
+
+
+@dataclass(frozen=True)
+class VolumePicture:
+    """``pixels`` (y, x, 3) uint8. ``opacity`` (y, x) 0 … 1 and ``depth_mm`` (y, x): distance from the camera's plane
+    (perspective: from the camera) to where half of the light is held back, NaN where it never is."""
+
+    pixels: NDArray[np.uint8]
+    opacity: NDArray[np.float32]
+    depth_mm: NDArray[np.float32]
+    backend: str
+    quality: str
+    step_mm: float
+    complete_percent: int
+
+
+class VolumeRenderer:
+    """Pictures of volumes on an own pool of threads. ``definition``: ray by ray (for tests)."""
+
+    def __init__(self, threads: int = 0, kernels: Any = None, *, definition: bool = False) -> None:
+        self._kernels = kernels or raycast.load()
+        self._threads = threads or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._threads, "raycast") if self._threads > 1 else None
+        self._march = self._kernels.cf_raycast_definition if definition else self._kernels.cf_raycast
+        self.name = "native"
+
+    def close(self) -> None:
+        """Stop the pool's threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def prepare(self, volume: Volume) -> PreparedVolume:
+        """Cells of a volume, once for all its pictures. Raises RenderError."""
+        return PreparedVolume(volume, self._kernels, self._layers)
+
+    def _layers(self, work: Callable[[int, int], int], count: int) -> None:
+        parts = max(1, min(self._threads * 2, count))
+        edges = [count * part // parts for part in range(parts + 1)]
+        shares = list(itertools.pairwise(edges))
+        if self._pool is None:
+            statuses = [work(a, b) for a, b in shares]
+        else:
+            statuses = list(self._pool.map(lambda share: work(*share), shares))
+        if any(statuses):
+            raise MemoryError("native kernel")
+
+    def render(
+        self,
+        prepared: PreparedVolume,
+        view: VolumeView,
+        *,
+        fused: PreparedVolume | None = None,
+        cancel: Cancel | None = None,
+    ) -> VolumePicture:
+        """One picture. Raises RenderError (CancelledError when ``cancel`` was raised)."""
+        if (view.fusion is None) != (fused is None):
+            raise InvalidViewError(what="fusion needs a second volume")
+        if view.quality == "preview":
+            view = replace(view, width=(view.width + 1) // 2, height=(view.height + 1) // 2)
+        step_mm = view.step_mm or min(prepared.volume.spacing_mm)
+        step_mm *= 2.0 if view.quality == "preview" else 1.0
+        scene, start_mm, kept = _scene(prepared, view, step_mm, fused)
+        pixels = np.empty((view.height, view.width, 3), np.uint8)
+        seen = np.empty((view.height, view.width, 2), np.float32)
+        scene.rgb, scene.seen = _a(pixels), _a(seen)
+        self._draw(scene, cancel or Cancel())
+        del kept
+        depth = np.where(seen[..., 1] < 0, np.float32(np.nan), start_mm + seen[..., 1] * np.float32(step_mm))
+        complete = prepared.volume.report.complete_percent
+        return VolumePicture(pixels, seen[..., 0], depth.astype(np.float32), self.name, view.quality, step_mm, complete)
+
+    def _draw(self, scene: raycast.Scene, cancel: Cancel) -> None:
+        counter = np.zeros(1, np.int32)
+        arguments = (ctypes.addressof(scene), _a(counter), _a(cancel.flag))
+        if self._pool is None:
+            statuses = [self._march(*arguments)]
+        else:
+            statuses = list(self._pool.map(lambda _: self._march(*arguments), range(self._threads)))
+        if raycast.CANCELLED in statuses:
+            raise CancelledError()
+
+    def pick(
+        self,
+        prepared: PreparedVolume,
+        view: VolumeView,
+        column: float,
+        row: float,
+        *,
+        fused: PreparedVolume | None = None,
+    ) -> Point | None:
+        """Where (LPS, mm) half of the light through this pixel of the view is held back; None where it never is."""
+        right, up, forward = view.camera.axes()
+        half, camera = view.camera.half_height_mm(), view.camera
+        x = (column + 0.5 - view.width / 2) * 2 / view.height
+        y = (row + 0.5 - view.height / 2) * 2 / view.height
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise InvalidViewError(what="pixel")
+        offset = (right * x - up * y) * half
+        if camera.parallel_scale_mm is not None:
+            eye, way = np.add(camera.position, offset), forward
+        else:
+            eye = np.asarray(camera.position, np.float64)
+            way = forward * camera.distance_mm + offset
+            way = way / np.linalg.norm(way)
+        ray = Camera(
+            (float(eye[0]), float(eye[1]), float(eye[2])),
+            (float(eye[0] + way[0]), float(eye[1] + way[1]), float(eye[2] + way[2])),
+            (float(up[0]), float(up[1]), float(up[2])),
+            1.0,
+        )
+        one = replace(view, width=1, height=1, camera=ray, jitter=False, quality="refined")
+        depth = float(self.render(prepared, one, fused=fused).depth_mm[0, 0])
+        if math.isnan(depth):
+            return None
+        place = eye + way * depth
+        return float(place[0]), float(place[1]), float(place[2])
+
+
+def _layer(prepared: PreparedVolume, tables: TransferTables) -> tuple[raycast.Layer, list[Any]]:
+    distance = prepared.distance_map(tables)
+    layer = raycast.Layer(
+        *(_a(prepared.volume.values), _a(distance), _a(tables.opacity), _a(tables.colour)),
+        *(tuple(prepared.size.tolist()), tuple(prepared.cells.tolist())),
+        *(len(tables.opacity), prepared.kind, tables.first, tables.steps),
+    )
+    return layer, [distance, tables]
+
+
+def _tables(prepared: PreparedVolume, function: TransferFunction, step_mm: float) -> TransferTables:
+    return make_tables(function, step_mm, prepared.scale(function.values))
+
+
+def _scene(
+    prepared: PreparedVolume, view: VolumeView, step_mm: float, fused: PreparedVolume | None
+) -> tuple[raycast.Scene, float, list[Any]]:
+    """The kernels' scene, how far before the first sample the camera stands (mm), and what must stay alive."""
+    scene = raycast.Scene()
+    keep = prepared.mask(view.cuts)
+    scene.layer, kept = _layer(prepared, _tables(prepared, view.transfer, step_mm))
+    kept.append(keep)
+    scene.keep = None if keep is None else _a(keep)
+    if fused is not None and view.fusion is not None:
+        fused.mask(())
+        scene.other, more = _layer(fused, _tables(fused, view.fusion.function(), step_mm))
+        kept += more
+        scene.to_other[:] = (fused.volume.lps_to_index @ prepared.volume.index_to_lps_mm)[:3].ravel().tolist()
+    start_mm = _place_rays(scene, prepared.volume, view, step_mm)
+    _clip(scene, prepared, view)
+    inverse = prepared.volume.lps_to_index[:3, :3]
+    q = inverse @ inverse.T
+    scene.metric[:] = (q[0, 0], q[1, 1], q[2, 2], 2 * q[0, 1], 2 * q[0, 2], 2 * q[1, 2])
+    function = view.transfer
+    scene.step_mm, scene.ambient, scene.diffuse, scene.specular = (
+        step_mm,
+        function.ambient,
+        function.diffuse,
+        function.specular,
+    )
+    scene.background[:] = [channel / 255 for channel in view.background]
+    scene.shininess = function.specular_power.bit_length() - 1
+    scene.shade = int(function.diffuse > 0 or function.specular > 0)
+    scene.jitter = int(view.jitter)
+    scene.width, scene.height = view.width, view.height
+    return scene, start_mm, kept
+
+
+def _place_rays(scene: raycast.Scene, volume: Volume, view: VolumeView, step_mm: float) -> float:
+    """Rays of the camera in voxel indices. Orthographic ones begin near the volume, for the sake of float32."""
+    camera, inverse = view.camera, volume.lps_to_index
+    right, up, forward = camera.axes()
+    eye, start_mm = np.asarray(camera.position, np.float64), 0.0
+    if camera.parallel_scale_mm is not None:
+        pixel = 2 * camera.parallel_scale_mm / view.height
+        depth, rows, columns = volume.shape
+        corners = np.array(
+            [[i, j, k, 1] for i in (0, columns - 1) for j in (0, rows - 1) for k in (0, depth - 1)], np.float64
+        )
+        nearest = float((((corners @ volume.index_to_lps_mm.T)[:, :3] - eye) @ forward).min())
+        start_mm = max(0.0, math.floor(nearest / step_mm) * step_mm)
+        corner = (right * (0.5 - view.width / 2) - up * (0.5 - view.height / 2)) * pixel
+        origin, across, down = eye + forward * start_mm + corner, right * pixel, -up * pixel
+        ahead = forward * step_mm
+    else:
+        pixel = 2 * math.tan(math.radians(camera.view_angle_degrees or 0.0) / 2) / view.height
+        x0, y0 = (0.5 - view.width / 2) * pixel, (0.5 - view.height / 2) * pixel
+        scene.perspective = 1
+        scene.plane[:] = (x0, y0, pixel, pixel)
+        # forward + x right + y down, all of one step: the kernel divides by the length.
+        origin, across, down = eye, right * pixel * step_mm, -up * pixel * step_mm
+        ahead = (forward + right * x0 - up * y0) * step_mm
+    turn = inverse[:3, :3]
+    scene.origin[:] = (turn @ origin + inverse[:3, 3]).tolist()
+    scene.across[:], scene.down[:], scene.forward[:] = (
+        (turn @ across).tolist(),
+        (turn @ down).tolist(),
+        (turn @ ahead).tolist(),
+    )
+    return start_mm
+
+
+def _clip(scene: raycast.Scene, prepared: PreparedVolume, view: VolumeView) -> None:
+    scene.box_low[:] = (0.0, 0.0, 0.0)
+    scene.box_high[:] = [float(n - 1) for n in prepared.size]
+    matrix = prepared.volume.index_to_lps_mm
+    planes = [-plane.planes()[0] for plane in view.clip_planes]
+    if view.clip_box is not None:
+        low, high = np.minimum(*view.clip_box), np.maximum(*view.clip_box)
+        planes += [np.array([*row, -edge]) for row, edge in zip(np.eye(3), low, strict=True)]
+        planes += [np.array([*row, edge]) for row, edge in zip(-np.eye(3), high, strict=True)]
+    scene.planes = len(planes)
+    for index, plane in enumerate(planes):
+        scene.clip[index][:] = (plane @ matrix).tolist()
