@@ -19,22 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.camera import Camera, Point
-from render.errors import InvalidViewError, RenderError
+from render.errors import InvalidViewError
 from render.native import library, raycast
+from render.native.pool import CancelledPictureError
 from render.scene import PreparedVolume
 from render.transfer import TransferFunction, TransferTables, make_tables
 from render.volume import Volume
 from render.volume_view import VolumeView
 
 _a = library.address
-
-
-class CancelledError(RenderError):
-    """The picture is no longer wanted."""
-
-    code = "render.cancelled"
-    message = {"zh": "已取消", "en": "Cancelled"}
-    retryable = True
 
 
 class Cancel:
@@ -100,7 +93,7 @@ class VolumeRenderer:
         fused: PreparedVolume | None = None,
         cancel: Cancel | None = None,
     ) -> VolumePicture:
-        """One picture. Raises RenderError (CancelledError when ``cancel`` was raised)."""
+        """One picture. Raises RenderError (CancelledPictureError when ``cancel`` was raised)."""
         if (view.fusion is None) != (fused is None):
             raise InvalidViewError(what="fusion needs a second volume")
         if view.quality == "preview":
@@ -125,7 +118,7 @@ class VolumeRenderer:
         else:
             statuses = list(self._pool.map(lambda _: self._march(*arguments), range(self._threads)))
         if raycast.CANCELLED in statuses:
-            raise CancelledError()
+            raise CancelledPictureError
 
     def pick(
         self,

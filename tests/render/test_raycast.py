@@ -11,7 +11,8 @@ import pytest
 from render.camera import Camera, facing
 from render.errors import InvalidViewError
 from render.native import library, raycast
-from render.raycast import Cancel, CancelledError, VolumeRenderer
+from render.native.pool import CancelledPictureError
+from render.raycast import Cancel, VolumeRenderer
 from render.scene import VolumeTooSmallError
 from render.transfer import TransferFunction, TransferPoint, preset
 from render.volume import Volume
@@ -201,7 +202,7 @@ def test_a_cancelled_picture_ends_before_its_next_tile(renderer: VolumeRenderer)
     volume = blob()
     cancel = Cancel()
     cancel.cancel()
-    with pytest.raises(CancelledError):
+    with pytest.raises(CancelledPictureError):
         renderer.render(renderer.prepare(volume), VolumeView(512, 512, camera_of(volume), SOFT), cancel=cancel)
 
 
