@@ -57,6 +57,7 @@ def describe_series(series: OpenSeries) -> dict[str, Any]:
         "frame_count": len(series.frames),
         "modality": record.modality,
         "colour": record.samples_per_pixel > 1 or record.photometric_interpretation == "PALETTE COLOR",
+        "inverse": (record.photometric_interpretation == "MONOCHROME1") or record.presentation_lut_shape == "INVERSE",
         "rescale_type": record.rescale_type,
         "cine_rate_hz": rate,
         "laterality": record.image_laterality,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from playwright.sync_api import BrowserContext, Page
 
@@ -24,19 +26,37 @@ def device(kind: str, language: str = "zh-CN") -> Iterator[BrowserContext]:
             context.close()
 
 
-def touch(page: Page, *paths: Sequence[Finger]) -> None:
-    """Fingers go down, along their paths step by step (all paths equally long), and up: real touch events."""
+def touch(page: Page, *paths: Sequence[Finger], step_ms: float | None = None) -> None:
+    """Fingers go down, along their paths step by step (all paths equally long), and up: real touch events.
+
+    ``step_ms``: the events say that a step took so long, however long the machine needed; a throw's speed is in them.
+    """
+    with holding(page, *paths, step_ms=step_ms):
+        pass
+
+
+@contextmanager
+def holding(page: Page, *paths: Sequence[Finger], step_ms: float | None = None) -> Iterator[None]:
+    """As ``touch``, but the fingers stay down at the end of their paths until the block is left."""
     session = page.context.new_cdp_session(page)
+    began = time.time()
 
     def send(kind: str, step: int) -> None:
         points = [{"x": path[step][0], "y": path[step][1], "id": number} for number, path in enumerate(paths)]
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [] if kind == "touchEnd" else points})
+        message: dict[str, Any] = {"type": kind, "touchPoints": [] if kind == "touchEnd" else points}
+        if step_ms is not None:
+            message["timestamp"] = began + step * step_ms / 1000
+        session.send("Input.dispatchTouchEvent", message)
 
+    last = len(paths[0]) - 1
     send("touchStart", 0)
-    for step in range(1, len(paths[0])):
+    for step in range(1, last + 1):
         send("touchMove", step)
-    send("touchEnd", 0)
-    session.detach()
+    try:
+        yield
+    finally:
+        send("touchEnd", last)
+        session.detach()
 
 
 def line(start: Finger, end: Finger, steps: int = 12) -> list[Finger]:

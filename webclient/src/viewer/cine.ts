@@ -3,35 +3,89 @@
 import { clamp } from "../viewport/state";
 
 export const USUAL_RATE_HZ = 15;
+const RATES_HZ = [1, 2, 5, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60];
 
 export interface CineSubject {
+  frame(): number;
+  count(): number;
   /** Whether the picture that was asked for last is on screen. */
   settled(): boolean;
-  next(): void;
-  playing(on: boolean): void;
+  show(frame: number): void;
+  /** Started, stopped, or another rate. */
+  changed(): void;
+}
+
+/** The next slower or quicker of the usual rates. */
+export function nextRate(rateHz: number, step: 1 | -1): number {
+  const sorted = step > 0 ? RATES_HZ : [...RATES_HZ].reverse();
+  return sorted.find((rate) => (rate - rateHz) * step > 1e-6) ?? clamp(rateHz, 1, 60);
+}
+
+/** The frame after `frame`, and the way on: in a swing it turns at both ends. */
+export function nextFrame(frame: number, count: number, way: 1 | -1, swing: boolean): [number, 1 | -1] {
+  if (!swing) return [(frame + 1) % count, 1];
+  const turned = frame + way < 0 || frame + way >= count ? (-way as 1 | -1) : way;
+  return [clamp(frame + turned, 0, count - 1), turned];
 }
 
 export class Cine {
-  private timer = 0;
+  private request = 0;
+  private due = 0;
+  private way: 1 | -1 = 1;
+  private shownAt: number[] = [];
+  rateHz = USUAL_RATE_HZ;
+  swing = false;
 
   constructor(private readonly subject: CineSubject) {}
 
   get playing(): boolean {
-    return this.timer !== 0;
+    return this.request !== 0;
+  }
+
+  /** Pictures shown in the last second. */
+  get realRateHz(): number {
+    return this.shownAt.length;
   }
 
   start(rateHz: number | null): void {
     this.stop();
-    const rate = clamp(rateHz ?? USUAL_RATE_HZ, 1, 60);
-    this.timer = window.setInterval(() => {
-      if (this.subject.settled()) this.subject.next();
-    }, 1000 / rate);
-    this.subject.playing(true);
+    this.rateHz = clamp(rateHz ?? USUAL_RATE_HZ, 1, 60);
+    this.due = performance.now();
+    this.request = window.requestAnimationFrame((now) => this.tick(now));
+    this.subject.changed();
   }
 
   stop(): void {
-    window.clearInterval(this.timer);
-    this.timer = 0;
-    this.subject.playing(false);
+    window.cancelAnimationFrame(this.request);
+    this.request = 0;
+    this.shownAt = [];
+    this.subject.changed();
+  }
+
+  faster(step: 1 | -1): void {
+    this.rateHz = nextRate(this.rateHz, step);
+    this.subject.changed();
+  }
+
+  toggleSwing(): void {
+    this.swing = !this.swing;
+    this.subject.changed();
+  }
+
+  private tick(now: number): void {
+    this.request = window.requestAnimationFrame((next) => this.tick(next));
+    // A screen's frames come a little early or late: what is due within 2 ms is due.
+    if (now + 2 < this.due || !this.subject.settled()) return;
+    // Late by more than one picture: the rate starts anew, nothing is made up for.
+    const period = 1000 / this.rateHz;
+    this.due = now - this.due < period ? this.due + period : now + period;
+    const [frame, way] = nextFrame(this.subject.frame(), this.subject.count(), this.way, this.swing);
+    this.way = way;
+    this.subject.show(frame);
+    const second = Math.floor(now / 1000);
+    const before = Math.floor((this.shownAt[this.shownAt.length - 1] ?? now) / 1000);
+    this.shownAt = this.shownAt.filter((at) => now - at < 1000);
+    this.shownAt.push(now);
+    if (second !== before) this.subject.changed();
   }
 }

@@ -28,6 +28,12 @@ const ICONS: Record<string, string> = {
   flip: "M12 4v16M9 7L4 17h5zM15 7l5 10h-5z",
   invert: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM12 4v16",
   info: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM12 11v5M12 8h.01",
+  flipVertical: "M4 12h16M7 9l10-5v5zM7 15l10 5v-5z",
+  undo: "M9 14l-5-5 5-5M4 9h10a6 6 0 0 1 0 12h-4",
+  redo: "M15 14l5-5-5-5M20 9H10a6 6 0 0 0 0 12h4",
+  elder: "M4 20l6-15 6 15M6 15h8M17 10l3-3m0 0l-3 0m3 0v3",
+  keys: "M3 7h18v10H3zM7 11h.01M11 11h.01M15 11h.01M8 14h8",
+  language: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM4 12h16M12 4c-5 5-5 11 0 16M12 4c5 5 5 11 0 16",
   reset: "M5 12a7 7 0 1 0 2-5M5 4v4h4",
 };
 
@@ -50,7 +56,9 @@ export function toolButton(name: string, label: string): HTMLButtonElement {
 export interface Elements {
   root: HTMLElement;
   bar: HTMLElement;
-  title: HTMLElement;
+  /** What is seen, shortened where the bar is narrow; and which image of it, never shortened. */
+  part: HTMLElement;
+  place: HTMLElement;
   close: HTMLButtonElement;
   more: HTMLButtonElement;
   stage: HTMLElement;
@@ -59,7 +67,8 @@ export interface Elements {
   corners: Record<"tl" | "tr" | "bl" | "br", HTMLElement>;
   quality: HTMLElement;
   scale: HTMLElement;
-  slider: HTMLInputElement;
+  slider: HTMLElement;
+  thumb: HTMLElement;
   bubble: HTMLElement;
   message: HTMLElement;
   strip: HTMLElement;
@@ -74,7 +83,9 @@ export function build(t: (word: Word) => string): Elements {
   const bar = document.getElementById("bar") as HTMLElement;
   const stage = document.getElementById("stage") as HTMLElement;
   const foot = document.getElementById("foot") as HTMLElement;
-  const title = element("h1", { id: "title" }, bar.textContent ?? "");
+  const part = element("span", {}, bar.textContent ?? "");
+  const place = element("span", { class: "place" });
+  const title = element("h1", { id: "title" }, part, place);
   const close = element("button", { type: "button", class: "icon", "aria-label": t("close") });
   close.append(icon("close"));
   const more = element("button", {
@@ -93,25 +104,21 @@ export function build(t: (word: Word) => string): Elements {
   const corners = { tl: corner("tl"), tr: corner("tr"), bl: corner("bl"), br: corner("br") };
   const quality = element("span", { class: "quality", role: "status" });
   const scale = element("span", { class: "scale" });
-  const slider = element("input", {
-    type: "range",
-    min: "0",
-    step: "1",
+  const slider = element("div", {
     class: "slider",
+    role: "slider",
+    tabindex: "0",
+    "aria-orientation": "vertical",
+    "aria-valuemin": "1",
     "aria-label": t("slider"),
   });
+  const thumb = element("i");
   const bubble = element("output", { class: "bubble" });
+  const track = element("div", { class: "track" });
+  track.append(thumb, bubble);
+  slider.append(track);
   const message = element("div", { class: "message", role: "alert", hidden: "" });
-  stage.append(
-    canvas,
-    ...Object.values(letters),
-    ...Object.values(corners),
-    quality,
-    scale,
-    slider,
-    bubble,
-    message,
-  );
+  stage.append(canvas, ...Object.values(letters), ...Object.values(corners), quality, scale, slider, message);
 
   const strip = element("nav", { id: "strip", "aria-label": t("series") });
   const chips = element("div", { id: "chips", hidden: "" });
@@ -123,7 +130,8 @@ export function build(t: (word: Word) => string): Elements {
   return {
     root,
     bar,
-    title,
+    part,
+    place,
     close,
     more,
     stage,
@@ -133,6 +141,7 @@ export function build(t: (word: Word) => string): Elements {
     quality,
     scale,
     slider,
+    thumb,
     bubble,
     message,
     strip,

@@ -1,19 +1,28 @@
-// What fingers, mouse, keys and the slider do to the view.
+// What fingers, mouse and the slider do to the view (UX section 6).
 
 import { attachHands } from "../tools/gestures";
 import { panBy, zoomAt } from "../viewport/placement";
-import { CT_PRESETS, clamp, dragWindow, pixelsPerFrame } from "../viewport/state";
+import { clamp, dragWindow, pixelsPerFrame } from "../viewport/state";
+import { Loupe } from "./loupe";
 import type { Viewer } from "./viewer";
+
+const SLOWEST_THROW = 0.3;
+const FASTEST_THROW = 4;
+const THROW_FADES_MS = 220;
 
 export class ViewerHands {
   private travel = 0;
-  private inertia = 0;
+  private gliding = 0;
+  private readonly loupe: Loupe;
 
-  constructor(private readonly viewer: Viewer) {}
+  constructor(private readonly viewer: Viewer) {
+    this.loupe = new Loupe(viewer.stage);
+  }
 
   /** End a glide. */
   rest(): void {
-    window.cancelAnimationFrame(this.inertia);
+    window.cancelAnimationFrame(this.gliding);
+    this.gliding = 0;
   }
 
   /** Place on the stage, CSS px. */
@@ -22,9 +31,15 @@ export class ViewerHands {
     return [x - box.left, y - box.top];
   }
 
-  private zoom(factor: number, x: number, y: number): void {
+  zoom(factor: number, x: number, y: number): void {
     const { viewer } = this;
     viewer.change(zoomAt(viewer.view, factor, x, y, viewer.image(), viewer.box()));
+  }
+
+  /** Zoom about the middle of the picture. */
+  zoomMiddle(factor: number): void {
+    const box = this.viewer.box();
+    this.zoom(factor, box.width / 2, box.height / 2);
   }
 
   private pan(dx: number, dy: number): void {
@@ -32,149 +47,87 @@ export class ViewerHands {
     if (viewer.view.zoom > 1) viewer.change(panBy(viewer.view, dx, dy, viewer.image(), viewer.box()));
   }
 
-  private middle(): [number, number] {
-    const box = this.viewer.box();
-    return [box.width / 2, box.height / 2];
-  }
-
-  private fit(): void {
-    this.viewer.change({ ...this.viewer.view, zoom: 1, centerX: 0.5, centerY: 0.5 });
-  }
-
   private drag(dx: number, dy: number, x: number, y: number, button: number): void {
     const tool = button === 1 ? "pan" : button === 2 ? "zoom" : this.viewer.tool;
     if (tool === "window") {
       const now = this.viewer.windowNow();
       const next = dragWindow(now.center, now.width, dx, dy);
-      this.viewer.change({
-        ...this.viewer.view,
-        voi: "window",
-        windowCenter: next.center,
-        windowWidth: next.width,
-      });
+      this.viewer.setWindow(next.center, next.width);
     } else if (tool === "zoom") this.zoom(Math.exp(-dy / 150), ...this.at(x, y));
     else if (tool === "pan" || this.viewer.series.frame_count === 1) this.pan(dx, dy);
-    else this.travelBy(dy, this.viewer.box().height);
+    else this.travelBy(dy);
   }
 
-  private travelBy(dy: number, height: number): void {
+  private travelBy(dy: number): void {
     this.travel += dy;
-    const step = pixelsPerFrame(this.viewer.series.frame_count, height);
+    const step = pixelsPerFrame(this.viewer.series.frame_count, this.viewer.box().height);
     const frames = Math.trunc(this.travel / step);
-    if (frames !== 0) {
-      this.travel -= frames * step;
-      this.viewer.scrollTo(this.viewer.view.frame + frames);
-    }
+    if (frames === 0) return;
+    this.travel -= frames * step;
+    this.viewer.scrollTo(this.viewer.view.frame + frames);
   }
 
+  /** A thrown stack runs on and fades; a finger on it stops it. */
   private glide(velocity: number): void {
-    window.cancelAnimationFrame(this.inertia);
-    if (
-      this.viewer.tool !== "page" ||
-      Math.abs(velocity) < 0.3 ||
-      matchMedia("(prefers-reduced-motion: reduce)").matches
-    )
-      return;
+    this.rest();
+    if (this.viewer.tool !== "page" || Math.abs(velocity) < SLOWEST_THROW) return;
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
     let last = performance.now();
-    let speed = clamp(velocity, -4, 4);
+    let speed = clamp(velocity, -FASTEST_THROW, FASTEST_THROW);
     const tick = (now: number) => {
-      const dt = now - last;
+      const dt = Math.max(0, now - last);
       last = now;
-      this.travelBy(speed * dt, this.viewer.stage.clientHeight);
-      speed *= Math.exp(-dt / 220);
-      if (Math.abs(speed) > 0.05) this.inertia = window.requestAnimationFrame(tick);
+      this.travelBy(speed * dt);
+      speed *= Math.exp(-dt / THROW_FADES_MS);
+      this.gliding = Math.abs(speed) > 0.05 ? window.requestAnimationFrame(tick) : 0;
     };
-    this.inertia = window.requestAnimationFrame(tick);
+    this.gliding = window.requestAnimationFrame(tick);
   }
 
-  /** Start listening to fingers, mouse, keys and the slider. */
+  private wheel(steps: number, event: WheelEvent): void {
+    if (event.ctrlKey) {
+      this.zoom(1.15 ** -steps, ...this.at(event.clientX, event.clientY));
+      return;
+    }
+    const count = this.viewer.series.frame_count;
+    const jump = event.shiftKey ? Math.max(1, Math.round(count / 20)) : 1;
+    this.viewer.scrollTo(this.viewer.view.frame + steps * jump);
+  }
+
+  /** Start listening to fingers, mouse and the stage's size. */
   listen(): void {
-    attachHands(this.viewer.stage, {
-      drag: (dx, dy, x, y, button) => {
-        window.cancelAnimationFrame(this.inertia);
-        this.drag(dx, dy, x, y, button);
+    const { viewer, loupe } = this;
+    attachHands(viewer.stage, {
+      begin: () => {
+        this.rest();
+        this.travel = 0;
+        viewer.hold(true);
       },
+      drag: (dx, dy, x, y, button) => this.drag(dx, dy, x, y, button),
       pinch: (scale, dx, dy, x, y) => {
-        const { viewer } = this;
         const zoomed = zoomAt(viewer.view, scale, ...this.at(x, y), viewer.image(), viewer.box());
         viewer.change(panBy(zoomed, dx, dy, viewer.image(), viewer.box()));
       },
       tap: () => {
-        if (this.viewer.sheet.isOpen) this.viewer.sheet.toggle(false);
-        else this.viewer.ui.root.classList.toggle("bare");
+        if (viewer.sheet.isOpen) viewer.sheet.toggle(false);
+        else viewer.ui.root.classList.toggle("bare");
       },
       doubleTap: (x, y) => {
-        if (this.viewer.view.zoom > 1) this.fit();
+        if (viewer.view.zoom > 1) viewer.fit();
         else this.zoom(2, ...this.at(x, y));
       },
-      wheel: (deltaY, event) => {
-        const step = Math.sign(deltaY);
-        if (event.ctrlKey) {
-          this.zoom(step < 0 ? 1.15 : 1 / 1.15, ...this.at(event.clientX, event.clientY));
-        } else {
-          const jump = event.shiftKey ? Math.max(1, Math.round(this.viewer.series.frame_count / 20)) : 1;
-          this.viewer.scrollTo(this.viewer.view.frame + step * jump);
-        }
+      longPress: (x, y) => loupe.show(...this.at(x, y)),
+      longMove: (x, y) => loupe.show(...this.at(x, y)),
+      longEnd: () => loupe.hide(),
+      menu: (x, y) => viewer.sheet.openAt(x, y),
+      wheel: (steps, event) => this.wheel(steps, event),
+      end: (_vx, vy) => {
+        viewer.hold(false);
+        this.glide(vy);
       },
-      end: (_vx, vy) => this.glide(vy),
     });
-    this.viewer.ui.slider.addEventListener("input", () => {
-      this.viewer.ui.bubble.classList.add("shown");
-      this.viewer.scrollTo(Number(this.viewer.ui.slider.value));
-    });
-    this.viewer.ui.slider.addEventListener("change", () => this.viewer.ui.bubble.classList.remove("shown"));
-    this.viewer.ui.close.addEventListener("click", () => this.viewer.leave());
-    window.addEventListener("keydown", (event) => this.keyDown(event));
-    let resized = 0;
-    window.addEventListener("resize", () => {
-      window.clearTimeout(resized);
-      resized = window.setTimeout(() => this.viewer.refresh(), 120);
-    });
-  }
-
-  private keyDown(event: KeyboardEvent): void {
-    if (event.isComposing || event.altKey) return;
-    if (event.metaKey || event.ctrlKey) {
-      const key = event.key.toLowerCase();
-      if (key !== "z" && key !== "y") return;
-      event.preventDefault();
-      this.viewer.undo(key === "y" || event.shiftKey);
-      return;
-    }
-    const focused = document.activeElement;
-    if (focused instanceof HTMLInputElement && focused !== this.viewer.ui.slider) return;
-    if (focused instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter")) return;
-    const last = this.viewer.series.frame_count - 1;
-    const preset =
-      this.viewer.series.modality === "CT" ? CT_PRESETS.find((p) => p.key === event.key) : undefined;
-    const acts: Record<string, () => void> = {
-      ArrowUp: () => this.viewer.scrollTo(this.viewer.view.frame - 1),
-      ArrowDown: () => this.viewer.scrollTo(this.viewer.view.frame + 1),
-      Home: () => this.viewer.scrollTo(0),
-      End: () => this.viewer.scrollTo(last),
-      PageDown: () => this.viewer.neighbour(1),
-      PageUp: () => this.viewer.neighbour(-1),
-      "0": () => this.viewer.setVoi("file"),
-      i: () => this.viewer.invert(),
-      h: () => this.viewer.flip("horizontal"),
-      v: () => this.viewer.flip("vertical"),
-      r: () => this.viewer.rotate(90),
-      l: () => this.viewer.rotate(-90),
-      "+": () => this.zoom(1.25, ...this.middle()),
-      "-": () => this.zoom(0.8, ...this.middle()),
-      "=": () => this.fit(),
-      z: () => this.viewer.choose("zoom"),
-      w: () => this.viewer.choose("window"),
-      p: () => this.viewer.choose("pan"),
-      c: () => this.viewer.togglePlay(),
-      " ": () => this.viewer.reset(),
-      Escape: () => this.viewer.sheet.toggle(false),
-    };
-    const act = preset
-      ? () => this.viewer.setWindow(preset.center, preset.width)
-      : (acts[event.key] ?? acts[event.key.toLowerCase()]);
-    if (!act) return;
-    event.preventDefault();
-    act();
+    viewer.ui.close.addEventListener("click", () => viewer.leave());
+    // Bars that hide, a turned phone, a keyboard that comes: whatever changes the stage's size.
+    new ResizeObserver(() => viewer.refreshSoon()).observe(viewer.stage);
   }
 }

@@ -4,6 +4,7 @@ import { Viewer } from "./viewer";
 import "./viewer.css";
 import "./stage.css";
 import "./bars.css";
+import "./elder.css";
 
 const text = document.getElementById("boot")?.textContent;
 /** The page's viewer, also for scripts that come later (`cloudfilm.viewer`); null on a page without pictures. */

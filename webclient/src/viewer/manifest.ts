@@ -47,6 +47,8 @@ export interface Manifest {
   frame_count: number;
   modality: string;
   colour: boolean;
+  /** Low values are white (MONOCHROME1, or an inverse presentation). */
+  inverse: boolean;
   cine_rate_hz: number | null;
   acquisition: Record<string, string>;
   shared: FrameInfo;

@@ -8,6 +8,7 @@ import { budgets, type Decoded, Pictures, type Received } from "../viewport/pict
 import { cssMatrix, multiply, pictureToImage, type Size } from "../viewport/placement";
 import type { ViewState } from "../viewport/state";
 import { baseView } from "../viewport/tiles";
+import { toneFilter, toneLine } from "../viewport/tone";
 
 const LARGEST_SIDE = 1600;
 const SMALLEST_SIDE = 512;
@@ -252,6 +253,26 @@ export class PreviewLayer implements PictureLayer {
     if (view.series !== this.wish.view.series) return;
     const toImage = pictureToImage(view, header.source_rect, header.width, header.height);
     this.canvas.style.transform = cssMatrix(multiply(this.wish.toScreen, toImage));
+    this.canvas.style.filter = this.tone(this.painted);
+  }
+
+  /** The picture in the window that is wanted, until the server's comes: a drag is followed at the screen's own rate. */
+  private tone({ header, view }: Received): string {
+    const { view: wanted, manifest } = this.need;
+    const [center, width] = [header.window_center, header.window_width];
+    const isKnown =
+      center !== null && width !== null && width > 0 && manifest !== undefined && !manifest.colour;
+    const inverse = (manifest?.inverse ?? false) !== view.invert;
+    const target = wanted.windowCenter !== null && wanted.windowWidth !== null;
+    const line =
+      isKnown && target && wanted.voi === "window"
+        ? toneLine(
+            { center, width },
+            { center: wanted.windowCenter ?? center, width: wanted.windowWidth ?? width },
+            inverse,
+          )
+        : { a: 1, b: 0 };
+    return [toneFilter(line), view.invert === wanted.invert ? "" : "invert(1)"].filter(Boolean).join(" ");
   }
 
   // Ends --------------------------------------------------------------------------------------------------------

@@ -29,6 +29,14 @@ export class Sheet {
     return !this.sheet.hidden;
   }
 
+  /** Where the right button was clicked. */
+  openAt(x: number, y: number): void {
+    this.toggle(true);
+    const left = Math.max(8, Math.min(x, window.innerWidth - this.sheet.offsetWidth - 8));
+    const top = Math.max(8, Math.min(y, window.innerHeight - this.sheet.offsetHeight - 8));
+    this.sheet.style.cssText = `left:${left}px;top:${top}px;right:auto`;
+  }
+
   private readonly close = () => this.show(false);
 
   toggle(open = !this.isOpen): void {
@@ -40,6 +48,7 @@ export class Sheet {
 
   private show(open: boolean): void {
     this.sheet.hidden = !open;
+    this.sheet.style.cssText = "";
     this.button.setAttribute("aria-expanded", String(open));
     if (open) this.sheet.querySelector("button")?.focus();
   }

@@ -6,12 +6,25 @@ import { element, icon, toolButton } from "./dom";
 
 export type Tool = "page" | "window" | "zoom" | "pan";
 const TOOLS: readonly Tool[] = ["page", "window", "zoom", "pan"];
+const IN_BAR: readonly Tool[] = ["page", "window", "zoom"];
 
 export interface ToolbarActs {
   choose(tool: Tool): void;
   togglePlay(): void;
   setVoi(voi: "file" | "auto"): void;
-  setWindow(center: number, width: number): void;
+  chooseWindow(center: number, width: number): void;
+  fit(): void;
+  /** One pixel of the image on one of the screen. */
+  natural(): void;
+}
+
+export interface CineState {
+  readonly playing: boolean;
+  readonly rateHz: number;
+  readonly realRateHz: number;
+  readonly swing: boolean;
+  faster(step: 1 | -1): void;
+  toggleSwing(): void;
 }
 
 export class Toolbar {
@@ -22,7 +35,7 @@ export class Toolbar {
     private readonly language: "zh" | "en",
     private readonly acts: ToolbarActs,
   ) {
-    for (const tool of TOOLS) this.add(tool, this.t(tool), () => this.acts.choose(tool));
+    for (const tool of IN_BAR) this.add(tool, this.t(tool), () => this.acts.choose(tool));
     this.add("play", this.t("play"), () => this.acts.togglePlay());
   }
 
@@ -53,27 +66,51 @@ export class Toolbar {
 
   playing(on: boolean): void {
     const button = this.button("play");
-    if (!button) return;
+    if (!button || button.getAttribute("aria-pressed") === String(on)) return;
     const name = on ? "pause" : "play";
     button.replaceChildren(icon(name), element("span", {}, this.t(name)));
     button.setAttribute("aria-pressed", String(on));
   }
 
-  /** Windows to choose from; none when another tool is in hand. */
-  showChips(tool: Tool, view: ViewState, modality: string): void {
-    this.chips.hidden = tool !== "window";
+  /** Choices of the tool in hand, or of the cine that runs. */
+  showChips(tool: Tool, view: ViewState, modality: string, cine: CineState): void {
+    const scrolled = this.chips.scrollLeft;
     this.chips.replaceChildren();
+    if (cine.playing) this.cineChips(cine);
+    else if (tool === "window") this.windowChips(view, modality);
+    else if (tool === "zoom") {
+      this.chip(this.t("fit"), view.zoom === 1, () => this.acts.fit());
+      this.chip("1:1", false, () => this.acts.natural());
+    }
+    this.chips.hidden = this.chips.childElementCount === 0;
+    this.chips.scrollLeft = scrolled;
+  }
+
+  private cineChips(cine: CineState): void {
+    this.chip("−", false, () => cine.faster(-1), this.t("slower"));
+    const rate = `${Number(cine.rateHz.toFixed(1))} ${this.t("fps")}`;
+    const real = cine.realRateHz ? ` · ${this.t("real")} ${cine.realRateHz}` : "";
+    this.chips.append(element("output", { class: "rate" }, rate + real));
+    this.chip("+", false, () => cine.faster(1), this.t("faster"));
+    this.chip(this.t("swing"), cine.swing, () => cine.toggleSwing());
+  }
+
+  private windowChips(view: ViewState, modality: string): void {
     this.chip(this.t("file"), view.voi === "file", () => this.acts.setVoi("file"));
     this.chip(this.t("auto"), view.voi === "auto", () => this.acts.setVoi("auto"));
     if (modality !== "CT") return;
     for (const { center, width, zh, en } of CT_PRESETS) {
       const on = view.voi === "window" && view.windowWidth === width && view.windowCenter === center;
-      this.chip(this.language === "en" ? en : zh, on, () => this.acts.setWindow(center, width));
+      this.chip(this.language === "en" ? en : zh, on, () => this.acts.chooseWindow(center, width));
     }
   }
 
-  private chip(label: string, pressed: boolean, act: () => void): void {
-    const chip = element("button", { type: "button", class: "chip", "aria-pressed": String(pressed) }, label);
+  private chip(text: string, pressed: boolean, act: () => void, label = text): void {
+    const chip = element(
+      "button",
+      { type: "button", class: "chip", "aria-pressed": String(pressed), "aria-label": label },
+      text,
+    );
     chip.addEventListener("click", act);
     this.chips.append(chip);
   }

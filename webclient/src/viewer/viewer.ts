@@ -1,63 +1,55 @@
 // The viewer: holds the view, tells the layers what to show, keeps bars and texts true to what is shown.
 
 import { type PictureHeader, Stream } from "../net/stream";
-import { translator } from "../ui/words";
+import { translator, type Word } from "../ui/words";
 import type { DisplayState, LayerHost, PictureLayer, Quality, ShownPicture } from "../viewport/layer";
-import { clampCenter, type ImageSize, imageToScreen, type Size } from "../viewport/placement";
-import { screenFragment, screenFromFragment } from "../viewport/serial";
-import {
-  clamp,
-  flipped,
-  initialState,
-  resetDisplay,
-  screenOf,
-  turned,
-  type ViewState,
-} from "../viewport/state";
+import { clampCenter, type ImageSize, imageToScreen, type Size, scaleOf } from "../viewport/placement";
+import { clamp, flipped, initialState, resetDisplay, turned, type ViewState } from "../viewport/state";
 import { Undo } from "../viewport/undo";
 import { Back, cameFromList, listAddress } from "./back";
+import { buildCard } from "./card";
 import { Cine } from "./cine";
 import { build, type Elements } from "./dom";
-import { changedSeries, imagesMore, sameImage } from "./growth";
 import { ViewerHands } from "./hands";
+import { actOf, keysOf } from "./keys";
+import { Link, linkedView } from "./link";
 import { type Boot, frameInfo, type Manifest, type SeriesEntry } from "./manifest";
+import { fillSheet, isElder } from "./menu";
+import { Notice } from "./notice";
 import { refreshOverlay, showQuality } from "./overlay";
 import { PreviewLayer } from "./previews";
 import { Sheet } from "./sheet";
+import { Slider } from "./slider";
 import { Strip } from "./strip";
+import { Study } from "./study";
 import { type Tool, Toolbar } from "./toolbar";
 
-const SLOW_MS = 10_000;
-const SAVE_MS = 300;
-const TOLD_MS = 3_000;
-const REOPEN_MS = 2_000;
 const MIDDLE_FIRST = ["CT", "MR", "PT", "NM"];
+const OVERLAYS = ["informed", "plain"];
 
 export class Viewer implements LayerHost {
-  private readonly t;
+  readonly t: (word: Word) => string;
   readonly ui: Elements;
   readonly stage: HTMLElement;
+  readonly back = new Back();
   readonly sheet: Sheet;
   readonly toolbar: Toolbar;
+  readonly cine: Cine;
+  readonly study: Study;
+  private readonly card: HTMLElement;
+  private readonly slider: Slider;
   private readonly strip: Strip;
+  private readonly notice: Notice;
   private readonly hands: ViewerHands;
   private readonly stream: Stream;
-  private readonly cine: Cine;
-  private readonly layers: PictureLayer[] = [];
-  private readonly manifests = new Map<number, Manifest>();
-  private listeners: ((state: DisplayState) => void)[] = [];
-  view: ViewState;
-  tool: Tool = "page";
-  readonly back = new Back();
+  private readonly link: Link;
   private readonly undoing = new Undo();
   private readonly fromList: boolean;
+  private readonly layers: PictureLayer[] = [];
+  private readonly listeners: ((state: DisplayState) => void)[] = [];
+  view: ViewState;
+  tool: Tool = "page";
   private frameRequest = 0;
-  private saveTimer = 0;
-  private toldTimer = 0;
-  private slowTimer = 0;
-  private reopened = Number.NEGATIVE_INFINITY;
-  /** A series that grew: its manifest as it was, until the new one tells where its images are now. */
-  private outdated: Manifest | null = null;
   private moving = false;
   private online = true;
   private over = false;
@@ -66,17 +58,24 @@ export class Viewer implements LayerHost {
     this.t = translator(boot.language);
     this.ui = build(this.t);
     this.stage = this.ui.stage;
+    this.ui.root.classList.toggle("elder", isElder());
     this.fromList = cameFromList(boot.study);
-    this.view = this.linkedView() ?? initialState(boot.first.series, boot.first.frame);
+    this.link = new Link(boot.study);
+    this.view = linkedView(boot, location.hash) ?? initialState(boot.first.series, boot.first.frame);
+    this.notice = new Notice(this.ui.message, this.t("slow"));
     this.strip = new Strip(this.ui.strip, (entry) => this.openSeries(entry));
     this.cine = new Cine({
+      frame: () => this.view.frame,
+      count: () => this.series.frame_count,
       settled: () => this.shown()?.view.frame === this.view.frame,
-      next: () => this.scrollTo((this.view.frame + 1) % this.series.frame_count),
-      playing: (on) => this.toolbar.playing(on),
+      show: (frame) => this.scrollTo(frame),
+      changed: () => this.refreshChips(),
     });
     this.toolbar = new Toolbar(this.ui.tools, this.ui.chips, this.t, boot.language, this);
+    this.slider = new Slider(this.ui.slider, this.ui.thumb, this.ui.bubble, (frame) => this.scrollTo(frame));
     this.sheet = new Sheet(this.ui.sheet, this.ui.more, this.back);
-    this.fillSheet();
+    fillSheet(this);
+    this.study = new Study(boot, this);
     this.stream = new Stream(boot.study, true, {
       picture: (header, bytes) => this.receive(header, bytes),
       message: (message) => this.hear(message),
@@ -86,6 +85,15 @@ export class Viewer implements LayerHost {
     this.add((host) => new PreviewLayer(this.ui.canvas, host));
     this.hands = new ViewerHands(this);
     this.hands.listen();
+    const keys = keysOf(this, this.hands);
+    this.card = buildCard(keys, this.t);
+    this.ui.root.append(this.card);
+    window.addEventListener("keydown", (event) => {
+      const act = actOf(event, keys, this);
+      if (!act) return;
+      event.preventDefault();
+      act();
+    });
     this.strip.fill(boot.series);
     showQuality(this.ui, this.t, "preview");
     // UX section 6: a finger pages first, a mouse windows first (it pages by its wheel).
@@ -110,13 +118,11 @@ export class Viewer implements LayerHost {
   // What should be shown ----------------------------------------------------------------------------------------
 
   get series(): SeriesEntry {
-    const found = this.boot.series.find((entry) => entry.series === this.view.series) ?? this.boot.series[0];
-    if (!found) throw new Error("viewer: no series");
-    return found;
+    return this.study.entry(this.view.series);
   }
 
   get manifest(): Manifest | undefined {
-    return this.manifests.get(this.view.series);
+    return this.study.manifest(this.view.series);
   }
 
   image(): ImageSize {
@@ -132,25 +138,18 @@ export class Viewer implements LayerHost {
   }
 
   private display(): DisplayState {
-    const { view, series, manifest } = this;
+    const { view, series, manifest, moving } = this;
     const [image, stage] = [this.image(), this.box()];
-    return {
-      view,
-      series,
-      manifest,
-      info: manifest ? frameInfo(manifest, view.frame) : null,
-      image,
-      stage,
-      pixelRatio: window.devicePixelRatio || 1,
-      toScreen: imageToScreen(view, image, stage),
-      moving: this.moving,
-    };
+    const info = manifest ? frameInfo(manifest, view.frame) : null;
+    const pixelRatio = window.devicePixelRatio || 1;
+    const toScreen = imageToScreen(view, image, stage);
+    return { view, series, manifest, info, image, stage, pixelRatio, toScreen, moving };
   }
 
   /** Another view, or another place for it: every layer is told. */
   refresh(): void {
     // Until a grown series' manifest is here its indices mean nobody knows which images.
-    if (this.over || this.outdated) return;
+    if (this.over || this.study.isUncertain(this.view.series)) return;
     const state = this.display();
     for (const layer of this.layers) layer.display(state);
     for (const listener of this.listeners) listener(state);
@@ -158,7 +157,7 @@ export class Viewer implements LayerHost {
   }
 
   /** At most once for each frame of the screen, however fast the hand is. */
-  private refreshSoon(): void {
+  refreshSoon(): void {
     if (this.frameRequest) return;
     this.frameRequest = window.requestAnimationFrame(() => {
       this.frameRequest = 0;
@@ -171,8 +170,9 @@ export class Viewer implements LayerHost {
     this.view = clampCenter(next, this.image(), this.box());
     this.undoing.note(before, this.view);
     if (!this.moving) this.undoing.rest();
+    if (before.series !== this.view.series) this.study.ask(this.view.series);
     this.refreshSoon();
-    this.save();
+    this.link.save(this.view);
   }
 
   /** A hand is on the picture, or has left it. */
@@ -181,34 +181,7 @@ export class Viewer implements LayerHost {
     if (moving) return;
     this.undoing.rest();
     this.refreshSoon();
-  }
-
-  undo(again = false): void {
-    const next = again ? this.undoing.redo(this.view) : this.undoing.undo(this.view);
-    if (!next) return;
-    this.view = next;
-    this.askManifest();
-    this.refreshSoon();
     this.refreshChips();
-    this.save();
-  }
-
-  // The view in the address: a page that is opened again shows what it showed ----------------------------------
-
-  private save(): void {
-    window.clearTimeout(this.saveTimer);
-    this.saveTimer = window.setTimeout(() => {
-      const fragment = screenFragment(screenOf(this.boot.study, this.view));
-      history.replaceState(history.state, "", `${location.pathname}${location.search}${fragment}`);
-    }, SAVE_MS);
-  }
-
-  private linkedView(): ViewState | null {
-    const screen = screenFromFragment(location.hash);
-    const view = screen?.study === this.boot.study ? screen.views[screen.active] : null;
-    if (view?.kind !== "stack") return null;
-    const entry = this.boot.series.find((one) => one.series === view.series);
-    return entry && view.frame < entry.frame_count ? view : null;
   }
 
   // What is shown -----------------------------------------------------------------------------------------------
@@ -217,11 +190,12 @@ export class Viewer implements LayerHost {
   private shown(): ShownPicture | null {
     const here = this.layers.map((layer) => layer.shown).filter((picture) => picture !== null);
     here.reverse();
-    const fits = (picture: ShownPicture) =>
-      picture.view.series === this.view.series && picture.view.frame === this.view.frame;
-    return (
-      here.find(fits) ?? here.find((picture) => picture.view.series === this.view.series) ?? here[0] ?? null
-    );
+    const sameSeries = here.filter((picture) => picture.view.series === this.view.series);
+    return sameSeries.find((one) => one.view.frame === this.view.frame) ?? sameSeries[0] ?? here[0] ?? null;
+  }
+
+  private isSettled(picture: ShownPicture | null): picture is ShownPicture {
+    return picture !== null && JSON.stringify(picture.view) === JSON.stringify(this.view);
   }
 
   changed(_layer: PictureLayer): void {
@@ -229,135 +203,94 @@ export class Viewer implements LayerHost {
       this.stage.classList.add("live");
       for (const first of this.stage.querySelectorAll("img")) first.remove();
     }
-    if (JSON.stringify(this.shown()?.view) === JSON.stringify(this.view)) {
-      window.clearTimeout(this.slowTimer);
-      this.slowTimer = 0;
-      this.tell("");
-    }
+    if (this.isSettled(this.shown())) this.notice.settled();
     this.refreshTexts();
   }
 
   private refreshTexts(): void {
-    const picture = this.shown();
-    const sameSeries = picture?.view.series === this.view.series;
-    const of = sameSeries && picture ? picture.view : this.view;
-    const settled = picture !== null && JSON.stringify(picture.view) === JSON.stringify(this.view);
-    const quality: Quality = settled ? picture.quality : "loading";
-    if (picture) showQuality(this.ui, this.t, quality);
-    this.refreshBars(of);
     const { ui, view, boot, manifest, series } = this;
-    const scale = Math.hypot(
-      ...(imageToScreen(of, this.image(), this.box()).slice(0, 2) as [number, number]),
-    );
+    const picture = this.shown();
+    const of = picture?.view.series === view.series ? picture.view : view;
+    const quality: Quality = this.isSettled(picture) ? picture.quality : "loading";
+    if (picture) showQuality(ui, this.t, quality);
+    const part = series.body_part || series.description;
+    const place = `${of.frame + 1}/${series.frame_count}`;
+    ui.part.textContent = `${series.modality} ${part}`.trim();
+    ui.place.textContent = ` ${place}`;
+    this.slider.show(view.frame, series.frame_count);
+    this.strip.mark(view.series);
+    this.toolbar.single(series.frame_count < 2);
+    const scale = scaleOf(view, this.image(), this.box());
     refreshOverlay(ui, { boot, manifest, series, state: of, wanted: view, picture, scale });
   }
 
-  private refreshBars(of: ViewState): void {
-    const { series, view, ui } = this;
-    const part = series.body_part || series.description;
-    const place = `${of.frame + 1}/${series.frame_count}`;
-    ui.title.textContent = `${series.modality} ${part} ${place}`.replace(/ +/g, " ");
-    ui.slider.max = String(series.frame_count - 1);
-    ui.slider.value = String(view.frame);
-    ui.slider.hidden = series.frame_count < 2;
-    ui.bubble.textContent = String(view.frame + 1);
-    this.strip.mark(view.series);
-    this.toolbar.single(series.frame_count < 2);
-  }
-
   // The stream --------------------------------------------------------------------------------------------------
+
+  versionOf(series: number): number {
+    return this.study.versionOf(series);
+  }
 
   send(message: Record<string, unknown>): void {
     this.stream.send(message);
   }
 
-  versionOf(series: number): number {
-    return this.boot.series.find((entry) => entry.series === series)?.version ?? 0;
-  }
-
   want(viewport: string, message: Record<string, unknown> | null): void {
     this.stream.want(viewport, message);
     if (viewport !== "main") return;
-    window.clearTimeout(this.slowTimer);
-    if (!message) return;
-    this.slowTimer = window.setTimeout(() => this.tell(this.t("slow")), SLOW_MS);
+    if (message) this.notice.waiting();
+    else this.notice.settled();
   }
 
   private receive(header: PictureHeader, bytes: ArrayBuffer): void {
     if (this.over) return;
-    if (header.version > this.versionOf(header.series)) this.reopen();
+    this.study.compare(header.series, header.version);
     for (const layer of this.layers) if (layer.receive?.(header, bytes)) return;
   }
 
   private hear(message: Record<string, unknown>): void {
     for (const layer of this.layers) if (layer.message?.(message)) return;
-    if (message["t"] === "manifest") this.learn(message["manifest"] as Manifest);
-    else if (message["t"] === "error") this.complain(message);
-    else if (message["t"] === "opened") this.grow(message["series"] as SeriesEntry[]);
-    else if (message["t"] === "changed") this.reopen(0);
-  }
-
-  private askManifest(): void {
-    if (!this.manifest) this.stream.send({ t: "manifest", series: this.view.series });
-  }
-
-  private learn(manifest: Manifest): void {
-    this.manifests.set(manifest.series, manifest);
-    if (manifest.series !== this.view.series) return;
-    if (this.outdated?.series === manifest.series)
-      this.view = { ...this.view, frame: sameImage(this.outdated, manifest, this.view.frame) };
-    this.outdated = null;
-    this.view = clampCenter(this.view, this.image(), this.box());
-    this.refresh();
-  }
-
-  /** Rule 19: the study is opened again; not more often than needed when each picture says so. */
-  private reopen(pauseMs = REOPEN_MS): void {
-    const now = performance.now();
-    if (now - this.reopened < pauseMs) return;
-    this.reopened = now;
-    this.stream.send({ t: "open", study: this.boot.study });
-  }
-
-  private grow(series: SeriesEntry[]): void {
-    const changed = changedSeries(this.boot.series, series);
-    if (series.length === 0 || (changed.length === 0 && series.length === this.boot.series.length)) return;
-    const more = imagesMore(this.boot.series, series);
-    this.boot.series = series;
-    this.strip.fill(series);
-    for (const entry of changed) {
-      for (const layer of this.layers) layer.forget?.(entry.series);
-      if (entry.series === this.view.series) this.outdated = this.manifest ?? null;
-      this.manifests.delete(entry.series);
-    }
-    if (!series.some((entry) => entry.series === this.view.series)) this.openSeries(this.series);
-    this.askManifest();
-    if (more) this.tell(`${this.t("arrived")} ${more}`, TOLD_MS);
-    this.refresh();
+    if (this.study.hear(message)) return;
+    if (message["t"] === "error") this.complain(message);
   }
 
   private complain(error: Record<string, unknown>): void {
-    if (error["of"] === "manifest" && this.outdated) {
-      this.outdated = null;
-      this.refresh();
-    }
     if (error["of"] === "prefetch" || error["of"] === "manifest") return;
-    window.clearTimeout(this.slowTimer);
+    this.notice.settled();
     const message = error["message"] as Record<string, string> | undefined;
-    this.tell(`${message?.[this.boot.language] ?? this.t("failed")}（${String(error["code"])}）`);
+    this.notice.tell(`${message?.[this.boot.language] ?? this.t("failed")}（${String(error["code"])}）`);
   }
 
   private setOnline(connected: boolean): void {
-    if (connected && !this.online) this.tell("");
-    if (connected) this.askManifest();
-    if (!connected) this.tell(this.t("offline"));
+    if (connected && !this.online) this.notice.tell("");
+    if (connected) this.study.ask(this.view.series);
+    if (!connected) this.notice.tell(this.t("offline"));
     this.online = connected;
     for (const layer of this.layers) layer.online?.(connected);
   }
 
+  /** The images of these series are other ones now. */
+  forget(series: readonly SeriesEntry[]): void {
+    for (const entry of series) for (const layer of this.layers) layer.forget?.(entry.series);
+  }
+
+  /** The study grew by so many images. */
+  grown(more: number): void {
+    this.strip.fill(this.boot.series);
+    if (more) this.notice.tell(`${this.t("arrived")} ${more}`, 3000);
+    if (!this.boot.series.some((entry) => entry.series === this.view.series)) this.openSeries(this.series);
+    this.study.ask(this.view.series);
+    this.refresh();
+  }
+
+  /** What the open series is has been told; `frame`: where the image that is seen is in it. */
+  learned(frame: number): void {
+    this.view = clampCenter({ ...this.view, frame }, this.image(), this.box());
+    this.refresh();
+  }
+
   /** The right is gone: nothing of the pictures stays, neither on screen nor in memory. */
   private end(code: string): void {
-    window.clearTimeout(this.slowTimer);
+    this.notice.settled();
     this.hands.rest();
     this.cine.stop();
     this.over = true;
@@ -366,16 +299,8 @@ export class Viewer implements LayerHost {
     this.stage.classList.remove("live");
     for (const first of this.stage.querySelectorAll("img")) first.remove();
     this.ui.root.classList.add("ended");
-    this.tell(
-      this.boot.patient_facing && code !== "identity.session_over" ? this.t("stopped") : this.t("over"),
-    );
-  }
-
-  private tell(text: string, forMs = 0): void {
-    this.ui.message.hidden = text === "";
-    this.ui.message.textContent = text;
-    window.clearTimeout(this.toldTimer);
-    if (forMs) this.toldTimer = window.setTimeout(() => this.tell(""), forMs);
+    const isStopped = this.boot.patient_facing && code !== "identity.session_over";
+    this.notice.tell(this.t(isStopped ? "stopped" : "over"));
   }
 
   // Acts --------------------------------------------------------------------------------------------------------
@@ -383,13 +308,7 @@ export class Viewer implements LayerHost {
   openSeries(entry: SeriesEntry): void {
     this.cine.stop();
     const middle = entry.frame_count >= 3 && MIDDLE_FIRST.includes(entry.modality);
-    const before = this.view;
-    this.view = initialState(entry.series, middle ? Math.floor(entry.frame_count / 2) : 0);
-    this.undoing.note(before, this.view);
-    this.undoing.rest();
-    this.askManifest();
-    this.refreshSoon();
-    this.save();
+    this.change(initialState(entry.series, middle ? Math.floor(entry.frame_count / 2) : 0));
     this.refreshChips();
   }
 
@@ -411,7 +330,8 @@ export class Viewer implements LayerHost {
   }
 
   private refreshChips(): void {
-    this.toolbar.showChips(this.tool, this.view, this.series.modality);
+    this.toolbar.playing(this.cine.playing);
+    this.toolbar.showChips(this.tool, this.view, this.series.modality, this.cine);
   }
 
   setVoi(voi: "file" | "auto"): void {
@@ -421,6 +341,10 @@ export class Viewer implements LayerHost {
 
   setWindow(center: number, width: number): void {
     this.change({ ...this.view, voi: "window", windowCenter: center, windowWidth: width });
+  }
+
+  chooseWindow(center: number, width: number): void {
+    this.setWindow(center, width);
     this.refreshChips();
   }
 
@@ -445,24 +369,68 @@ export class Viewer implements LayerHost {
     this.change({ ...this.view, invert: !this.view.invert });
   }
 
+  fit(): void {
+    this.change({ ...this.view, zoom: 1, centerX: 0.5, centerY: 0.5 });
+    this.refreshChips();
+  }
+
+  natural(): void {
+    const now = scaleOf(this.view, this.image(), this.box()) * (window.devicePixelRatio || 1);
+    this.hands.zoomMiddle(1 / now);
+    this.refreshChips();
+  }
+
   reset(): void {
     this.change(resetDisplay(this.view));
     this.refreshChips();
   }
 
-  private fillSheet(): void {
-    const { sheet, t } = this;
-    sheet.add("rotate", t("rotate"), () => this.rotate(90));
-    sheet.add("flip", t("flip"), () => this.flip("horizontal"));
-    sheet.add("invert", t("invert"), () => this.invert());
-    sheet.add("info", t("info"), () => this.ui.root.classList.toggle("informed"));
-    sheet.add("reset", t("reset"), () => this.reset());
-    sheet.add("", t("language"), () => {
-      const other = this.boot.language === "zh" ? "en" : "zh";
-      // biome-ignore lint/suspicious/noDocumentCookie: cookieStore is not in the browsers this must serve
-      document.cookie = `cloudfilm_lang=${other};path=/;max-age=31536000;samesite=lax`;
-      location.replace(`${location.pathname}?lang=${other}${location.hash}`);
-    });
+  undo(again = false): void {
+    const next = again ? this.undoing.redo(this.view) : this.undoing.undo(this.view);
+    if (!next) return;
+    this.view = next;
+    this.study.ask(next.series);
+    this.refreshSoon();
+    this.refreshChips();
+    this.link.save(next);
+  }
+
+  togglePlay(): void {
+    if (this.cine.playing) this.cine.stop();
+    else if (this.series.frame_count > 1) this.cine.start(this.manifest?.cine_rate_hz ?? null);
+  }
+
+  /** All corner texts, the usual ones, or none; side and quality stay. */
+  cycleOverlays(): void {
+    const { classList } = this.ui.root;
+    const now = OVERLAYS.findIndex((name) => classList.contains(name));
+    classList.remove(...OVERLAYS);
+    const next = OVERLAYS[now + 1];
+    if (next) classList.add(next);
+  }
+
+  toggleFull(): void {
+    if (document.fullscreenElement) void document.exitFullscreen();
+    // An iPhone has no element fullscreen: there the bars hide, as by a tap.
+    else if (document.documentElement.requestFullscreen) void document.documentElement.requestFullscreen();
+    else this.ui.root.classList.toggle("bare");
+  }
+
+  private readonly closeCard = () => {
+    this.card.hidden = true;
+  };
+
+  toggleCard(open = this.card.hidden): void {
+    if (open !== this.card.hidden) return;
+    this.card.hidden = !open;
+    if (open) this.back.push(this.closeCard);
+    else this.back.drop(this.closeCard);
+  }
+
+  /** Esc: whatever lies on the picture. */
+  dismiss(): void {
+    this.sheet.toggle(false);
+    this.toggleCard(false);
   }
 
   leave(): void {
@@ -470,10 +438,5 @@ export class Viewer implements LayerHost {
     else if (this.boot.close_url) location.assign(listAddress(this.boot.close_url));
     else if (history.length > 1) history.back();
     else window.close();
-  }
-
-  togglePlay(): void {
-    if (this.cine.playing) this.cine.stop();
-    else if (this.series.frame_count > 1) this.cine.start(this.manifest?.cine_rate_hz ?? null);
   }
 }

@@ -1,0 +1,35 @@
+// The card of keys (F1).
+
+import type { Word } from "../ui/words";
+import { element } from "./dom";
+import type { Key } from "./keys";
+
+const SHOWN: Record<string, string> = {
+  arrowup: "↑",
+  arrowdown: "↓",
+  pageup: "PgUp",
+  pagedown: "PgDn",
+  home: "Home",
+  end: "End",
+  " ": "Space",
+  escape: "Esc",
+};
+
+function shown(key: string): string {
+  const plain = SHOWN[key] ?? key.toUpperCase();
+  if (!key.startsWith("^")) return plain;
+  return `Ctrl+${key === "^Z" ? "Shift+Z" : key.slice(1).toUpperCase()}`;
+}
+
+export function buildCard(keys: readonly Key[], t: (word: Word) => string): HTMLElement {
+  const list = element("dl");
+  const rows: [string, string][] = keys.map((key) => [key.keys.map(shown).join(" / "), t(key.word)]);
+  for (const [key, word] of [["1-9", t("ctWindows")] as [string, string], ...rows]) {
+    const row = element("div");
+    row.append(element("dt", {}, key), element("dd", {}, word));
+    list.append(row);
+  }
+  const card = element("div", { id: "card", role: "dialog", "aria-label": t("keys"), hidden: "" });
+  card.append(element("h2", {}, t("keys")), list);
+  return card;
+}
