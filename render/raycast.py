@@ -130,12 +130,12 @@ class VolumeRenderer:
         fused: PreparedVolume | None = None,
     ) -> Point | None:
         """Where (LPS, mm) half of the light through this pixel of the view is held back; None where it never is."""
+        if not (-0.5 <= column <= view.width - 0.5 and -0.5 <= row <= view.height - 0.5):
+            return None
         right, up, forward = view.camera.axes()
         half, camera = view.camera.half_height_mm(), view.camera
         x = (column + 0.5 - view.width / 2) * 2 / view.height
         y = (row + 0.5 - view.height / 2) * 2 / view.height
-        if not (math.isfinite(x) and math.isfinite(y)):
-            raise InvalidViewError(what="pixel")
         offset = (right * x - up * y) * half
         if camera.parallel_scale_mm is not None:
             eye, way = np.add(camera.position, offset), forward

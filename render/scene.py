@@ -112,15 +112,14 @@ class PreparedVolume:
         if not cuts:
             self._keep = self._kept_cells = None
             return None
-        if self._keep is None:
-            self._keep = np.ones(self.volume.values.size + 4, np.uint8)
+        keep = np.ones(self.volume.values.size + 4, np.uint8) if self._keep is None else self._keep
         for cut in cuts[known:]:
-            self._apply(self._keep, cut)
+            self._apply(keep, cut)
         kept = np.empty(int(np.prod(self.cells)), np.uint8)
-        arguments = (_a(self._keep), _a(self.size), _a(self.cells), _a(kept))
+        arguments = (_a(keep), _a(self.size), _a(self.cells), _a(kept))
         self._layers(lambda a, b: self._kernels.cf_ray_kept_cells(*arguments, a, b), int(self.cells[2]))
-        self._kept_cells = kept
-        return self._keep
+        self._keep, self._kept_cells = keep, kept
+        return keep
 
     def _apply(self, keep: NDArray[np.uint8], cut: Cut) -> None:
         matrix, depth = self.volume.index_to_lps_mm, int(self.size[2])

@@ -13,6 +13,7 @@
 #endif
 
 #define CF_CELL_SHIFT 3       // cells of 8 x 8 x 8 voxels
+#define CF_CELL (1 << CF_CELL_SHIFT)
 #define CF_RAY_PLANES 16      // clip planes of one scene
 #define CF_RAY_FAR 1e9f
 #define CF_RAY_OPAQUE 0.01f   // a ray ends when less than this share of light comes through
@@ -291,13 +292,13 @@ CF_FN typename L::M cf_ray_empty(const CfRayLayer& g, const CfRays<L>& r, const 
   const I reach = L::select(empty, distance, distance + 1);
   F leave = L::splat(CF_RAY_FAR);
   for (int i = 0; i < 3; ++i) {
-    const F low = L::real((cell[i] - reach + 1) << CF_CELL_SHIFT), high = L::real((cell[i] + reach) << CF_CELL_SHIFT);
+    const F low = L::real((cell[i] - reach + 1) * CF_CELL), high = L::real((cell[i] + reach) * CF_CELL);
     // way = 1 / direction; 0 stands for a ray along the cell's faces, which never leaves through them.
     const F border = L::select(way[i] > 0.0f, high, low);
     const F steps = (border - r.o[i]) * way[i];
     leave = L::select((way[i] > 0.0f) | (way[i] < 0.0f), cf_min<L>(leave, steps), leave);
   }
-  const F floor = L::real(L::whole(cf_min<L>(leave, L::splat(1e6f))));
+  const F floor = L::real(L::whole(cf_max<L>(cf_min<L>(leave, L::splat(1e6f)), L::splat(0.0f))));
   next = cf_max<L>(floor, t) + 1.0f;
   return empty;
 }

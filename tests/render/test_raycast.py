@@ -179,7 +179,9 @@ def test_picking_finds_the_surface_in_patient_coordinates(renderer: VolumeRender
     prepared = renderer.prepare(volume)
     middle = (matrix @ np.array([20, 18, 22, 1.0]))[:3]
     for angle in (None, 30.0):
-        camera = facing("L", tuple(float(v) for v in middle), 30.0, view_angle_degrees=angle).rotated(0.1, 0.2)
+        camera = facing(
+            "L", (float(middle[0]), float(middle[1]), float(middle[2])), 30.0, view_angle_degrees=angle
+        ).rotated(0.1, 0.2)
         view = VolumeView(101, 101, camera, preset("bone"), step_mm=0.25)
         picked = renderer.pick(prepared, view, 50, 50)
         assert picked is not None

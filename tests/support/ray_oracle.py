@@ -59,7 +59,7 @@ def trilinear(values: NDArray[Any], at: Floats) -> Floats:
 
 def gradients(values: NDArray[Any]) -> Floats:
     """Central differences per voxel, one-sided at the border: (z, y, x, 3) along (i, j, k)."""
-    found = np.gradient(values.astype(np.float64))
+    found: Any = np.gradient(values.astype(np.float64))
     return np.stack(found[::-1], axis=-1)
 
 

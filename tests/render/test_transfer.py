@@ -1,0 +1,63 @@
+"""Transfer functions: presets, tables, correction for the step, refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from render.errors import InvalidViewError
+from render.transfer import (
+    TransferFunction,
+    TransferPoint,
+    colour_maps,
+    fusion_function,
+    make_tables,
+    preset,
+    preset_names,
+)
+
+
+def test_every_preset_loads_and_has_names_in_both_languages() -> None:
+    assert {"bone", "vessels", "muscle", "lung", "airway", "mip", "pet_hot"} <= set(preset_names())
+    for name, words in preset_names().items():
+        assert words["zh"] and words["en"]
+        tables = make_tables(preset(name), 0.7, (-100.0, 900.0))
+        assert 0 < tables.opacity.max() <= 1
+        assert tables.opacity[0] == 0
+    with pytest.raises(InvalidViewError):
+        preset("nobody")
+    for name in colour_maps():
+        assert len(fusion_function(name, 0.0, 5.0, 0.4).points) >= 2
+
+
+def test_opacity_of_two_half_steps_is_that_of_one() -> None:
+    function = preset("muscle")
+    half, whole = (make_tables(function, step, (0, 1)).opacity.astype(np.float64) for step in (0.5, 1.0))
+    np.testing.assert_allclose(1 - (1 - half) ** 2, whole, atol=1e-6)
+
+
+def test_tables_are_linear_between_points() -> None:
+    function = TransferFunction((TransferPoint(0, 0.1, (0, 0, 0)), TransferPoint(100, 0.5, (255, 0, 127.5))))
+    tables = make_tables(function, 1.0, (0, 1))
+    entry = round((50 - tables.first) * tables.steps)
+    assert tables.opacity[entry] == pytest.approx(0.3, abs=2e-4)
+    assert int(tables.colour[entry]) >> 20 == pytest.approx(512, abs=1)
+    assert tables.visible_before()[-1] == len(tables.opacity)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        ((5.0, 0.1), (4.0, 0.2)),
+        ((5.0, 0.1),),
+        ((5.0, 0.1), (5.0, 0.2)),
+        ((5.0, 0.1), (6.0, 1.5)),
+        ((5.0, -0.1), (6.0, 0.5)),
+        ((float("nan"), 0.1), (6.0, 0.5)),
+    ],
+)
+def test_senseless_points_are_refused(points: Any) -> None:
+    with pytest.raises(InvalidViewError):
+        TransferFunction(tuple(TransferPoint(v, a, (0, 0, 0)) for v, a in points))
