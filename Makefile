@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 help:
 	@echo "make run [DATA=folder]   install, start with embedded defaults, load a demo (or the folder), print address and QR code"
 	@echo "make test                install, static checks, the whole test suite"
-	@echo "make install | check | format | bench | requirements | screenshots | fresh | clean"
+	@echo "make install | check | format | bench | requirements | screenshots | soak | fresh | clean"
 
 $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
@@ -61,6 +61,9 @@ requirements: $(VENV)/.created
 
 screenshots: install-dev
 	$(BIN)/python -m tools.screenshots
+
+soak: install-dev
+	CLOUDFILM_SOAK_REQUESTS=100000 $(BIN)/python -m pytest -q -s tests/app/viewing/test_soak.py $(PYTEST_ARGS)
 
 fresh:
 	bash tools/fresh.sh

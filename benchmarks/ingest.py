@@ -34,7 +34,8 @@ from benchmarks.programs import CloudFilm, Orthanc, Program, Storescp, dcmsend, 
 _CALLED = {CloudFilm: "CLOUDFILM", Orthanc: "ORTHANC", Storescp: "ANY"}
 
 
-def _encode_jpeg_ls(dataset: Dataset) -> None:
+def encode_jpeg_ls(dataset: Dataset) -> None:
+    """Pixels as one JPEG-LS codestream, without loss."""
     import imagecodecs
     from pydicom.encaps import encapsulate
 
@@ -102,7 +103,7 @@ def run(options: Options) -> list[Result]:
         for syntax in ("raw", "jpegls"):
             if syntax == "jpegls":
                 for dataset in raw:
-                    _encode_jpeg_ls(dataset)
+                    encode_jpeg_ls(dataset)
             for associations in (1, 4):
                 case = f"{syntax}/{associations}"
                 if options.wants(case):

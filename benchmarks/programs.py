@@ -218,6 +218,19 @@ class Orthanc(Program):
 
         return inside(self.namespace, fetch) if self.namespace else fetch()
 
+    def find(self, sop_instance_uid: str) -> str:
+        """Orthanc's own identifier of an instance. Raises BenchmarkError."""
+        body = json.dumps({"Level": "Instance", "Query": {"SOPInstanceUID": sop_instance_uid}}).encode()
+
+        def look() -> list[str]:
+            with urllib.request.urlopen(self.url + "/tools/find", body, timeout=30) as answer:
+                return json.loads(answer.read())
+
+        found = inside(self.namespace, look) if self.namespace else look()
+        if not found:
+            raise BenchmarkError("Orthanc does not have an instance that was sent to it")
+        return found[0]
+
 
 class Storescp(Program):
     """DCMTK's receiver: writes files without fsync, so it is a ceiling and not a peer."""

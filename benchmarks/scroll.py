@@ -42,15 +42,21 @@ class Scrolling:
     waits_ms: list[float] = field(default_factory=list[float])
     sizes: list[int] = field(default_factory=list[int])
     frames: set[int] = field(default_factory=set[int])
+    trips_ms: list[float] = field(default_factory=list[float])
+    way: dict[str, Any] = field(default_factory=dict[str, Any])  # as the server measured it, at the end
 
 
 def _read(stream: ClientConnection, sent_at: dict[int, float], found: Scrolling) -> None:
     """Take pictures in until the socket closes."""
     try:
         for message in stream:
-            if isinstance(message, str):
-                continue
             now = time.perf_counter()
+            if isinstance(message, str):
+                told: dict[str, Any] = json.loads(message)
+                if told.get("t") == "pong":
+                    found.trips_ms.append(now * 1000 - float(told["at"]))
+                    found.way = told.get("way", {})
+                continue
             (length,) = struct.unpack(">I", message[:4])
             header: dict[str, Any] = json.loads(message[4 : 4 + length])
             stream.send(json.dumps({"t": "credit", "bytes": len(message)}))
@@ -78,13 +84,18 @@ def _scroll(stream: ClientConnection, series: int, count: int, seconds: float) -
         view = {"viewport": "main", "generation": generation, "series": series, "width": _WIDTH, "height": _HEIGHT}
         frame = wave if wave < count else 2 * count - 1 - wave
         stream.send(json.dumps({"t": "view", "frame": frame, **view}))
+        if number % _INPUTS_PER_S == 0:  # as the page does while pictures come
+            ping: dict[str, Any] = {"t": "ping", "at": time.perf_counter() * 1000}
+            if found.trips_ms:
+                ping["rtt_ms"] = min(found.trips_ms[-8:])
+            stream.send(json.dumps(ping))
     time.sleep(1.0)
     stream.close()
     reader.join(10)
     return found
 
 
-def _open(link: Link, ours: CloudFilm, cookie: str, study: int, where: str) -> tuple[ClientConnection, int, int]:
+def open_stream(link: Link, ours: CloudFilm, cookie: str, study: int, where: str) -> tuple[ClientConnection, int, int]:
     """(the stream after hello and open, series key, number of frames)."""
     namespace = link.server if where == "local" else link.phone
     port = int(ours.url.rpartition(":")[2])
@@ -120,6 +131,7 @@ def _results(where: str, found: Scrolling, rtt_ms: float) -> list[Result]:
     wait = summarize("scroll", f"{where}/CT/input-to-picture", "ms", found.waits_ms)
     wait.noise = noise_of(found.waits_ms)
     wait.floor, wait.bytes = rtt_ms, rate.bytes
+    wait.steps = {f"way_{name}": float(value) for name, value in found.way.items() if value is not None}
     limit = rtt_ms + 60
     against(wait, f"p95 <= round trip + 60 ms = {limit:.0f} ms", percentile(found.waits_ms, 0.95) <= limit)
     return [rate, wait]
@@ -144,9 +156,9 @@ def run(options: Options) -> list[Result]:
                 continue
             if where in PROFILES and link.profile.name != where:
                 link.set_profile(PROFILES[where])
-            stream, series, count = _open(link, ours, cookie, study, where)
+            stream, series, count = open_stream(link, ours, cookie, study, where)
             _scroll(stream, series, count, 2 * count / _INPUTS_PER_S)
-            stream, series, count = _open(link, ours, cookie, study, where)
+            stream, series, count = open_stream(link, ours, cookie, study, where)
             rtt_ms = 0.0 if where == "local" else link.measured_rtt_ms
             results += _results(where, _scroll(stream, series, count, seconds), rtt_ms)
     return results

@@ -42,16 +42,21 @@ class _Child:
     process: asyncio.subprocess.Process
     served: int = 0
 
-    async def ask(self, header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    async def ask(self, header: dict[str, Any], body: bytes, most: int) -> tuple[dict[str, Any], bytes]:
         assert self.process.stdin is not None and self.process.stdout is not None  # noqa: S101  # PIPEs were asked for
         self.process.stdin.write(wire.pack(header, body))
         await self.process.stdin.drain()
-        return await wire.read(self.process.stdout)
+        return await wire.read(self.process.stdout, most)
 
     async def kill(self) -> None:
         with suppress(ProcessLookupError):
             self.process.kill()
         await self.process.wait()
+
+
+def values_bytes(spec: FrameSpec) -> int:
+    """Bytes of a frame's decoded values."""
+    return spec.rows * spec.columns * spec.samples_per_pixel * spec.dtype.itemsize
 
 
 @dataclass(slots=True)
@@ -121,7 +126,7 @@ class DecodePool:
 
         Raises CodecError, DecoderDiedError, DecoderHungError, DecoderUnavailableError.
         """
-        header = {"spec": asdict(spec), "want_values": want_values}
+        header = {"spec": asdict(spec), "want_values": want_values, "most": values_bytes(spec) + wire.LARGEST_MESSAGE}
         async with self._turn(owner):
             try:
                 answer, body = await self._ask(header, data)
@@ -140,7 +145,7 @@ class DecodePool:
         child = self._idle.pop() if self._idle and not fresh else await self._start()
         good = False
         try:
-            answer, body = await asyncio.wait_for(child.ask(header, data), self._timeout_s)
+            answer, body = await asyncio.wait_for(child.ask(header, data, header["most"]), self._timeout_s)
             good = answer.get("error") != "codec.out_of_memory"
             child.served += 1
             return answer, body

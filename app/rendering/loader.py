@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from app.rendering.decode_pool import HARMFUL, DecodePool
+from app.rendering.decode_pool import HARMFUL, DecodePool, values_bytes
 from app.rendering.errors import FrameFaultError
 from app.rendering.frame_values import exact_spec, keeps_ybr
 from app.rendering.frames import FramePlace, build_frame
@@ -18,9 +18,12 @@ from dicomnet.archive.objects import Objects
 from dicomnet.archive.open_record import OpenRecord, frame_spec, read_frame_bytes
 from dicomnet.database import Database
 from render.codec import NATIVE, DecodedFrame, FrameSpec, decode_frame, plugin_syntaxes
-from render.errors import CodecError
+from render.errors import CodecError, FrameTooLargeError
 from render.frame import Frame
 from render.residency import Residency
+
+_HUGE_BYTES = 128 << 20
+_LARGEST_SHARE = 0.75  # of the budget: one frame's values, the rest is what is derived from them
 
 Key = tuple[int, int, int]  # institution, instance, frame
 SpecOf = Callable[[OpenRecord, bytes], tuple[FrameSpec, str]]
@@ -41,6 +44,7 @@ class FrameLoader:
         )
         self._tasks: dict[Key, asyncio.Task[Frame]] = {}
         limits = (settings.decode_timeout_s, settings.decode_memory_mb)
+        self._huge = asyncio.Lock()
         self._pool = DecodePool(3, *limits, "")
         self._plugin_pool = DecodePool(2, *limits, settings.decoder_plugins)
 
@@ -67,7 +71,7 @@ class FrameLoader:
     async def _fill(self, key: Key, series: OpenSeries, place: FramePlace) -> Frame:
         self.residency.begin(key)
         try:
-            frame = await self._decode(series, place)
+            frame = await self._decode_in_turn(series, place)
         except asyncio.CancelledError:
             self.residency.abandon(key)
             raise
@@ -86,6 +90,20 @@ class FrameLoader:
             return await self._decoded(series, place, exact_spec)
         frame = await self.load(series, place)
         return DecodedFrame(frame.values, frame.photometric_interpretation, frame.decoder)
+
+    async def _decode_in_turn(self, series: OpenSeries, place: FramePlace) -> Frame:
+        """Huge frames one after the other: their memory while they are made is a few times their own.
+
+        Raises FrameTooLargeError for one that would fill the budget.
+        """
+        spec = frame_spec(place.record)
+        nbytes = values_bytes(spec)
+        if nbytes > _LARGEST_SHARE * self.residency.usage().budget_bytes:
+            raise FrameTooLargeError(rows=spec.rows, columns=spec.columns)
+        if nbytes < _HUGE_BYTES:
+            return await self._decode(series, place)
+        async with self._huge:
+            return await self._decode(series, place)
 
     async def _decode(self, series: OpenSeries, place: FramePlace) -> Frame:
         decoded = await self._decoded(series, place, lambda record, data: (frame_spec(record), ""))

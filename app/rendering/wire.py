@@ -22,16 +22,17 @@ def pack(header: dict[str, Any], body: bytes = b"") -> bytes:
     return _HEAD.pack(len(text) + len(body), len(text)) + text + body
 
 
-async def read(reader: asyncio.StreamReader) -> tuple[dict[str, Any], bytes]:
-    """The next message. Raises WireError, asyncio.IncompleteReadError at the end."""
+async def read(reader: asyncio.StreamReader, most: int = LARGEST_MESSAGE) -> tuple[dict[str, Any], bytes]:
+    """The next message, of at most ``most`` bytes. Raises WireError, asyncio.IncompleteReadError at the end."""
     total, header_length = _HEAD.unpack(await reader.readexactly(_HEAD.size))
-    if total > LARGEST_MESSAGE or header_length > total:
+    if total > most or header_length > total:
         raise WireError(f"{total} bytes, header {header_length}")
-    payload = await reader.readexactly(total)
+    text = await reader.readexactly(header_length)
+    body = await reader.readexactly(total - header_length)
     try:
-        header = orjson.loads(payload[:header_length])
+        header = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise WireError(str(error)) from None
     if not isinstance(header, dict):
         raise WireError("header")
-    return cast("dict[str, Any]", header), payload[header_length:]
+    return cast("dict[str, Any]", header), body

@@ -1,0 +1,141 @@
+"""Many sockets that ask for many things: views, tiles, wrong views, cancels, read-ahead, lines that are dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import psutil
+from websockets.asyncio.client import ClientConnection
+
+from tests.support.house import House
+
+ANSWER_S = 60.0
+
+
+@dataclass(slots=True)
+class Soak:
+    """What is asked, and what came of it. ``series``: (study key, series key, frames, whether it is large)."""
+
+    house: House
+    cookie: str
+    series: list[tuple[int, int, int, bool]]
+    requests: int
+    processes: list[psutil.Process]
+    asked: int = 0
+    pictures: int = 0
+    errors: int = 0
+    lines: int = 0
+    memory_mb: list[tuple[int, list[float]]] = field(default_factory=list[tuple[int, list[float]]])
+
+    async def run(self, sockets: int) -> None:
+        """Until all is asked and answered. Raises TimeoutError when a view has no answer."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(sockets):
+                group.create_task(self._person(random.Random(number)))
+
+    async def _person(self, chance: random.Random) -> None:
+        while self.asked < self.requests:
+            self.lines += 1
+            async with self.house.dial(self.cookie, max_size=1 << 24) as socket:
+                line = _Line(socket, chance)
+                await line.send(t="hello", v=1, window=1 << 20, webp=chance.random() < 0.3)
+                for study in {study for study, _, _, _ in self.series}:
+                    await line.send(t="open", study=study)
+                for _ in range(chance.randint(20, 200)):
+                    if self.asked >= self.requests:
+                        break
+                    await self._ask(line, chance)
+                if chance.random() < 0.3:
+                    socket.transport.abort()
+
+    async def _ask(self, line: _Line, chance: random.Random) -> None:
+        _, series, frames, large = chance.choice(self.series)
+        if large and chance.random() < 0.5:
+            self._count(1)
+            pictures, errors = await line.tiles(series)
+        else:
+            burst = chance.randint(1, 4)
+            self._count(burst)
+            pictures, errors = await line.views(series, frames, burst)
+        self.pictures += pictures
+        self.errors += errors
+
+    def _count(self, more: int) -> None:
+        step = max(1, self.requests // 40)
+        if self.asked // step != (self.asked + more) // step:
+            self.memory_mb.append((self.asked, [process.memory_info().rss / 2**20 for process in self.processes]))
+        self.asked += more
+
+    def growth_mb(self, process: int, warm_share: float = 0.3) -> float:
+        """Growth of a process per 10^4 requests after the warm-up, by least squares."""
+        points = [(at, memory[process]) for at, memory in self.memory_mb if at >= warm_share * self.requests]
+        mean_at = sum(at for at, _ in points) / len(points)
+        mean_mb = sum(mb for _, mb in points) / len(points)
+        spread = sum((at - mean_at) ** 2 for at, _ in points)
+        return 1e4 * sum((at - mean_at) * (mb - mean_mb) for at, mb in points) / spread
+
+
+@dataclass(slots=True)
+class _Line:
+    socket: ClientConnection
+    chance: random.Random
+    generation: int = 0
+
+    async def send(self, **fields: Any) -> None:
+        await self.socket.send(orjson.dumps(fields).decode())
+
+    async def _next(self) -> dict[str, Any]:
+        """A text, or the header of a picture (acknowledged)."""
+        message = await asyncio.wait_for(self.socket.recv(), ANSWER_S)
+        if isinstance(message, str):
+            return orjson.loads(message)
+        await self.send(t="credit", bytes=len(message))
+        (length,) = struct.unpack_from(">I", message)
+        return {"t": "picture", **orjson.loads(message[4 : 4 + length])}
+
+    async def views(self, series: int, frames: int, burst: int) -> tuple[int, int]:
+        """A burst of views; the newest must be answered, by a picture or an error."""
+        chance = self.chance
+        if chance.random() < 0.1:
+            await self.send(t="prefetch", series=series, frames=[chance.randrange(frames) for _ in range(8)])
+        if chance.random() < 0.05:
+            await self.send(t="ping", at=1, rtt_ms=chance.choice([1, 200, -1, 1e9]))
+        for _ in range(burst):
+            self.generation += 1
+            side = chance.choice([64, 128, 200])
+            view: dict[str, Any] = {"width": side, "height": side, "zoom": chance.choice([1, 1, 2.5])}
+            if chance.random() < 0.5:
+                view |= {"voi": "window", "window_center": chance.randint(0, 400), "window_width": 300}
+            if chance.random() < 0.03:
+                view |= chance.choice([{"frame": frames + 9}, {"zoom": 1e9}, {"width": "x"}])
+            if chance.random() < 0.2:
+                view["answer"] = chance.choice(["preview", "refined"])
+            fields = {"frame": chance.randrange(frames), "series": series, "generation": self.generation, **view}
+            await self.send(t="view", viewport="a", **fields)
+        return await self._until("view", 1)
+
+    async def tiles(self, series: int) -> tuple[int, int]:
+        """A list of tiles, every one of which must come."""
+        self.generation += 1
+        places = self.chance.sample([[x, y] for x in range(6) for y in range(6)], 4)
+        fields = {"series": series, "frame": 0, "level": 0, "size": 256, "tiles": places}
+        await self.send(t="tiles", viewport="t", generation=self.generation, **fields)
+        return await self._until("tiles", len(places))
+
+    async def _until(self, kind: str, count: int) -> tuple[int, int]:
+        pictures = errors = 0
+        while count:
+            answer = await self._next()
+            mine = answer.get("generation") == self.generation
+            if answer["t"] == "picture":
+                pictures += 1
+                count -= 1 if mine else 0
+            elif answer["t"] == "error":
+                errors += 1
+                count = 0 if mine and answer["of"] == kind else count
+        return pictures, errors
