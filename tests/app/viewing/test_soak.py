@@ -18,7 +18,7 @@ from tests.support.soak import Soak
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FULL = 100_000
-REQUESTS = int(os.environ.get("CLOUDFILM_SOAK_REQUESTS", "2500"))
+REQUESTS = int(os.environ.get("CLOUDFILM_SOAK_REQUESTS", "4000"))
 
 
 async def test_fifty_sockets_of_mixed_requests(house: House) -> None:
