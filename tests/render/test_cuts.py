@@ -35,7 +35,9 @@ def volume() -> Volume:
     matrix = np.eye(4)
     matrix[:3, :3] = np.linalg.qr(rng.normal(size=(3, 3)))[0] * np.array((0.9, 0.9, 1.4))
     matrix[:3, 3] = (3, -7, 11)
-    return Volume(np.full((20, 25, 30), 500, np.int16), matrix)
+    z, y, x = np.meshgrid(*(np.arange(n) for n in (20, 25, 30)), indexing="ij")
+    values = 500 + 150 * np.sin(x * 0.9) * np.cos(y * 0.7) * np.sin(z * 0.8 + 1)
+    return Volume(np.ascontiguousarray(values.astype(np.int16)), matrix)
 
 
 def places(volume: Volume) -> NDArray[np.float64]:
@@ -57,10 +59,10 @@ def inside_curve(cut: CurveCut, at: NDArray[np.float64]) -> NDArray[np.bool_]:
     return odd & front & (column >= 0) & (row >= 0) & (column < cut.width) & (row < cut.height)
 
 
-def removed(cut: Cut, at: NDArray[np.float64]) -> NDArray[np.bool_]:
+def removed(cut: Cut, at: Any) -> NDArray[np.bool_]:
     """The definition."""
     if isinstance(cut, BrushCut):
-        return np.any([((at - c) ** 2).sum(-1) <= cut.radius_mm**2 for c in cut.centers], axis=0)
+        return np.stack([((at - c) ** 2).sum(-1) <= cut.radius_mm**2 for c in cut.centers]).any(axis=0)
     if isinstance(cut, PlaneCut):
         return (at - cut.point) @ np.asarray(cut.normal) >= 0
     if isinstance(cut, BoxCut):
