@@ -28,7 +28,8 @@ _FORM_STYLE = (
     "'HarmonyOS Sans SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif}"
     "header{display:flex;justify-content:space-between;align-items:center;padding:8px 16px;"
     "padding-top:max(8px,env(safe-area-inset-top))}"
-    "header a{color:#0A62C9;text-decoration:none;min-width:48px;line-height:48px;text-align:right}"
+    "header a{color:#0A62C9;text-decoration:none;min-width:48px;line-height:48px;text-align:right;margin-left:16px}"
+    "header h1{flex:1}"
     "main{max-width:420px;margin:0 auto;padding:8px 16px}"
     ".card{background:#fff;border-radius:8px;padding:24px 16px}"
     "h1{font-size:20px;line-height:28px;margin:0}label{display:block;font-size:16px;margin:0 0 8px}"
@@ -40,6 +41,12 @@ _FORM_STYLE = (
     ".bad{color:#B3261E;margin:8px 0 0}.bad:before{content:'\\26A0\\FE0E  '}.hint{color:#4A5866;font-size:14px;"
     "line-height:20px;margin:12px 0 0;text-align:center}"
     "@media(min-width:600px){main{padding-top:12vh}}"
+)
+# 长辈版: main text of 20 px, targets of 60 px.
+_ELDER_STYLE = (
+    "body,label{font-size:20px;line-height:30px}h1{font-size:24px;line-height:34px}header{flex-wrap:wrap}"
+    "header a{font-size:20px;line-height:60px;min-width:60px}input{height:72px;font-size:34px}"
+    "button{height:64px;font-size:24px}.hint{font-size:18px;line-height:28px}"
 )
 
 _OPENED_STYLE = (
@@ -83,19 +90,21 @@ def local_time(moment: datetime, zone: str = "Asia/Shanghai") -> str:
     return moment.astimezone(ZoneInfo(zone)).strftime("%m-%d %H:%M")
 
 
-def code_page(language: str, expires_at: datetime, *, message: str = "") -> bytes:
+def code_page(language: str, expires_at: datetime, *, message: str = "", elder: bool = False) -> bytes:
     """The code form: works without script, consumes nothing, names nobody."""
     words = WORDS[language]
     other = "en" if language == "zh" else "zh"
+    size = f'<a href="?elder={int(not elder)}">{words["usual" if elder else "elder"]}</a>'
+    style = _FORM_STYLE + (_ELDER_STYLE if elder else "")
     head = (
         f"<title>{words['card']}</title>"
         f'<meta property="og:title" content="{words["card"]}"><meta property="og:type" content="website">'
-        f'<link rel="icon" href="/icon.svg"><style>{_FORM_STYLE}</style>'
+        f'<link rel="icon" href="/icon.svg"><style>{style}</style>'
     )
     bad = f'<p class="bad" role="alert" id="e">{escape(message)}</p>' if message else ""
     described = 'aria-describedby="e"' if message else ""
     body = (
-        f'<header><h1>{words["title"]}</h1><a href="?lang={other}" lang="{other}">'
+        f'<header><h1>{words["title"]}</h1>{size}<a href="?lang={other}" lang="{other}">'
         f'{"EN" if language == "zh" else "中文"}</a></header><main><form class="card" method="post" action="?lang={language}">'
         f'<label for="c">{words["enter"]}</label>'
         f'<input id="c" name="code" inputmode="numeric" autocomplete="one-time-code" pattern="[0-9]{{6}}" '

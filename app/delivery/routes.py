@@ -45,7 +45,12 @@ def _refused(request: Request, error: BurnedInError) -> Response:
 
 def _form(request: Request, share: Share, message: str = "", status: int = 200) -> Response:
     language = preferred_language(request)
-    response = Response(page.code_page(language, share.expires_at, message=message), status, _NO_STORE, _HTML)
+    asked = request.query_params.get("elder")
+    elder = (asked or request.cookies.get("cloudfilm_elder")) == "1"
+    body = page.code_page(language, share.expires_at, message=message, elder=elder)
+    response = Response(body, status, _NO_STORE, _HTML)
+    if asked in {"0", "1"}:
+        response.set_cookie("cloudfilm_elder", asked, max_age=31536000, samesite="lax")
     if request.query_params.get("lang") in WORDS:
         response.set_cookie("cloudfilm_lang", language, max_age=31536000, samesite="lax")
     return response

@@ -22,6 +22,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "arriving": "该检查暂无可显示的图像，影像可能正在上传",
         "again": "重试",
         "help": "验证码由分享人单独告诉您",
+        "elder": "长辈版",
+        "usual": "标准版",
     },
     "en": {
         "card": "Imaging result (code needed)",
@@ -40,5 +42,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "arriving": "No pictures to show yet; they may still be uploading",
         "again": "Try again",
         "help": "The sharer tells you the code separately",
+        "elder": "Large text",
+        "usual": "Usual text",
     },
 }

@@ -35,6 +35,17 @@ def touch(page: Page, *paths: Sequence[Finger], step_ms: float | None = None) ->
         pass
 
 
+def double_tap(page: Page, at: Finger) -> None:
+    """Two touches that say they were 120 ms apart, however long the machine needed."""
+    session = page.context.new_cdp_session(page)
+    began = time.time()
+    for after_ms, kind in ((0, "touchStart"), (50, "touchEnd"), (120, "touchStart"), (170, "touchEnd")):
+        points = [{"x": at[0], "y": at[1], "id": 0}] if kind == "touchStart" else []
+        stamp = began + after_ms / 1000
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points, "timestamp": stamp})
+    session.detach()
+
+
 @contextmanager
 def holding(page: Page, *paths: Sequence[Finger], step_ms: float | None = None) -> Iterator[None]:
     """As ``touch``, but the fingers stay down at the end of their paths until the block is left."""
@@ -80,7 +91,8 @@ def shown_window(page: Page) -> tuple[int, int]:
 
 
 def settled(page: Page) -> None:
-    """Until the refined picture of what was asked for is on screen."""
+    """Until the refined picture of what was asked for is on screen; what was done is asked for in the next frames."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     page.wait_for_selector('.quality[data-quality="refined"]')
 
 

@@ -2,28 +2,39 @@
 
 export class Back {
   private readonly open: (() => void)[] = [];
-  private ours = 0;
+  /** Entries of what was closed in another way: the next that opens takes one, Back passes over them. */
+  private spare = 0;
 
   constructor() {
     window.addEventListener("popstate", () => {
-      if (this.ours > 0) this.ours -= 1;
-      else this.open.pop()?.();
+      const close = this.open.pop();
+      if (close) close();
+      else if (this.spare > 0) {
+        const rest = this.spare;
+        this.spare = 0;
+        history.go(-rest);
+      }
     });
   }
 
   /** Something opened; `close` is called when the person goes back. */
   push(close: () => void): void {
     this.open.push(close);
-    history.pushState(history.state, "");
+    if (this.spare > 0) this.spare -= 1;
+    else history.pushState(history.state, "");
   }
 
-  /** It was closed in another way: its entry goes too. */
+  /** It was closed in another way. Its entry stays: going back takes time in which another may open. */
   drop(close: () => void): void {
     const index = this.open.lastIndexOf(close);
     if (index < 0) return;
     this.open.splice(index, 1);
-    this.ours += 1;
-    history.back();
+    this.spare += 1;
+  }
+
+  /** To the page before this one. */
+  leave(): void {
+    history.go(-1 - this.spare - this.open.length);
   }
 }
 

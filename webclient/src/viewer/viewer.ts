@@ -434,9 +434,9 @@ export class Viewer implements LayerHost {
   }
 
   leave(): void {
-    if (this.fromList) history.back();
+    if (this.fromList) this.back.leave();
     else if (this.boot.close_url) location.assign(listAddress(this.boot.close_url));
-    else if (history.length > 1) history.back();
+    else if (history.length > 1) this.back.leave();
     else window.close();
   }
 }
