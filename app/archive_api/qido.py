@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 import orjson
@@ -15,7 +16,7 @@ from app.archive_api.qido_parameters import QidoQuery, parse_query, uid_list
 from app.http import RouteSpec
 from app.identity.models import DICOMWEB_READ, Principal
 from app.services import Services
-from dicomnet.archive.qido import Found, search
+from dicomnet.archive.qido import Found, InstanceFilters, search
 from dicomnet.archive.query import StudyRow, list_studies
 
 
@@ -59,78 +60,62 @@ async def _answer(
     return Response(orjson.dumps(rows), headers=headers, media_type=DICOM_JSON)
 
 
+async def _studies(services: Services, institution_id: int, query: QidoQuery) -> tuple[Sequence[StudyRow], bool]:
+    page = await list_studies(
+        services.database, services.keyring, institution_id, query.studies, limit=query.limit, offset=query.offset
+    )
+    return page.rows, page.next_after is not None
+
+
+async def _below(
+    services: Services, institution_id: int, query: QidoQuery, instances: InstanceFilters | None = None
+) -> tuple[Sequence[Found], bool]:
+    """Series, or instances where there are filters for them."""
+    return await search(
+        services.database,
+        services.keyring,
+        institution_id,
+        query.studies,
+        query.series,
+        instances,
+        offset=query.offset,
+        limit=query.limit,
+    )
+
+
+def _describe(found: Found, base: str, below: Container[str]) -> dj.Attributes:
+    """A series or instance; it carries what stands above it, unless the path names that (PS3.18 10.6.1.2.2)."""
+    study_uid, series_uid = found.study.study_instance_uid, found.series.series_instance_uid
+    attributes: dj.Attributes = {}
+    if "study" not in below:
+        attributes.update(dj.study_attributes(found.study, base))
+    if found.instance is None or "series" not in below:
+        attributes.update(dj.series_attributes(found.series, study_uid, base))
+    if found.instance is not None:
+        attributes.update(dj.instance_attributes(found.instance, study_uid, series_uid, base))
+    return attributes
+
+
 async def search_studies(request: Request, services: Services, principal: Principal) -> Response:
     """``GET /studies``."""
-    query = _parse(request)
-    base = dj.base_url(request, services)
-    rows: list[StudyRow] = []
-    cursor, more = None, True
-    while more and len(rows) < query.offset + query.limit:
-        wanted = query.offset + query.limit - len(rows)
-        page = await list_studies(
-            services.database, services.keyring, principal.institution_id, query.studies, cursor, wanted
-        )
-        rows.extend(page.rows)
-        cursor, more = page.next_after, page.next_after is not None
-    found = [dj.study_attributes(row, base) for row in rows[query.offset :]]
-    return await _answer(services, principal, query, "study", found, more)
-
-
-def _with_study(found: Found, base: str, own: dj.Attributes, *, of_one_study: bool) -> dj.Attributes:
-    """Series and instances of many studies carry their study's attributes too (PS3.18 10.6.1.2.2)."""
-    if of_one_study:
-        return own
-    return {**dj.study_attributes(found.study, base), **own}
+    query, base = _parse(request), dj.base_url(request, services)
+    rows, more = await _studies(services, principal.institution_id, query)
+    return await _answer(services, principal, query, "study", [dj.study_attributes(row, base) for row in rows], more)
 
 
 async def search_series(request: Request, services: Services, principal: Principal) -> Response:
     """``GET /series`` and ``GET /studies/{study}/series``."""
-    query = _parse(request)
-    base = dj.base_url(request, services)
-    found, more = await search(
-        services.database,
-        services.keyring,
-        principal.institution_id,
-        query.studies,
-        query.series,
-        offset=query.offset,
-        limit=query.limit,
-    )
-    rows = [
-        _with_study(
-            item,
-            base,
-            dj.series_attributes(item.series, item.study.study_instance_uid, base),
-            of_one_study="study" in request.path_params,
-        )
-        for item in found
-    ]
+    query, base = _parse(request), dj.base_url(request, services)
+    found, more = await _below(services, principal.institution_id, query)
+    rows = [_describe(item, base, request.path_params) for item in found]
     return await _answer(services, principal, query, "series", rows, more)
 
 
 async def search_instances(request: Request, services: Services, principal: Principal) -> Response:
     """``GET /instances`` and its forms below a study and a series."""
-    query = _parse(request)
-    base = dj.base_url(request, services)
-    found, more = await search(
-        services.database,
-        services.keyring,
-        principal.institution_id,
-        query.studies,
-        query.series,
-        query.instances,
-        offset=query.offset,
-        limit=query.limit,
-    )
-    rows: list[dj.Attributes] = []
-    for item in found:
-        if item.instance is None:
-            continue
-        study_uid, series_uid = item.study.study_instance_uid, item.series.series_instance_uid
-        own = dj.instance_attributes(item.instance, study_uid, series_uid, base)
-        if "series" not in request.path_params:
-            own = {**dj.series_attributes(item.series, study_uid, base), **own}
-        rows.append(_with_study(item, base, own, of_one_study="study" in request.path_params))
+    query, base = _parse(request), dj.base_url(request, services)
+    found, more = await _below(services, principal.institution_id, query, query.instances)
+    rows = [_describe(item, base, request.path_params) for item in found]
     return await _answer(services, principal, query, "instance", rows, more)
 
 

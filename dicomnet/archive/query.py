@@ -11,14 +11,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from dicomnet.archive.index import PATIENT_NAME_CONTEXT, institution_context
-from dicomnet.archive.search_sql import Where, text_match
+from dicomnet.archive.search_sql import Where, fetch_newest, page_of, text_match
 from dicomnet.database import Database
 from dicomnet.keyring import Keyring, KeyringError, name_matches
 from dicomnet.sop_classes import modality_terms
 
 MAX_PAGE = 1000
-_MAX_NAME_ROUNDS = 40
-_FEW_PATIENTS = 2000
+_FEW_PATIENTS = 2000  # whose keys are named in the statement
+_VERY_FEW_PATIENTS = 200  # whose studies are all read and sorted; of more, a page is nearer by time
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +166,19 @@ async def list_studies(
     filters: StudyFilters,
     after: StudyCursor | None = None,
     limit: int = 50,
+    *,
+    offset: int = 0,
 ) -> StudyPage:
-    """One page of studies, newest first. ``limit`` is at most 1000."""
+    """One page of studies, newest first. ``limit`` is at most 1000; ``offset`` rows behind ``after`` are left out."""
     limit = max(1, min(limit, MAX_PAGE))
-    rows: list[StudyRow] = []
-    cursor = after
-    wanted = limit + 1
-    for _ in range(_MAX_NAME_ROUNDS):
-        batch = await _fetch_studies(database, keyring, institution_id, filters, cursor, wanted)
-        rows.extend(row for row in batch if name_matches(row.patient_name, filters.patient_name))
-        if len(batch) < wanted or len(rows) > limit:
-            break
-        cursor = StudyCursor(batch[-1].study_at, batch[-1].study_key)
-    more = len(rows) > limit
-    page = await _with_conflicts(database, institution_id, rows[:limit])
+
+    async def fetch(last: StudyRow | None, count: int, skip: int) -> list[StudyRow]:
+        cursor = after if last is None else StudyCursor(last.study_at, last.study_key)
+        return await _fetch_studies(database, keyring, institution_id, filters, cursor, count, skip)
+
+    keep = (lambda row: name_matches(row.patient_name, filters.patient_name)) if filters.patient_name else None
+    rows, more = await page_of(fetch, keep, offset=offset, limit=limit)
+    page = await _with_conflicts(database, institution_id, rows)
     last = page[-1] if page else None
     return StudyPage(tuple(page), StudyCursor(last.study_at, last.study_key) if more and last else None)
 
@@ -190,34 +189,38 @@ async def _fetch_studies(
     institution_id: int,
     filters: StudyFilters,
     after: StudyCursor | None,
-    limit: int,
+    count: int,
+    skip: int,
 ) -> list[StudyRow]:
-    terms, filters = _split_terms(filters)
-    found: dict[int, Any] = {}
-    async with database.transaction(institution_id) as connection:
+    terms, filters = split_terms(filters)
+    async with database.transaction(institution_id, plan_anew=True) as connection:
         where = await study_where(connection, keyring, institution_id, filters)
         tables, ordered = "archive.study s join archive.patient p using (patient_key)", "s"
         if terms:
-            _limit_by_term(where, institution_id, filters)
+            limit_by_term(where, institution_id, filters)
             tables, ordered = f"archive.study_term t join {tables} on s.study_key = t.study_key", "t"
         if after is not None:
             where.add(f"({ordered}.study_at, {ordered}.study_key) < ({{}}, {{}})", after.study_at, after.study_key)
-        # One term at a time is read in order from its index; the newest of all terms are the newest of the list.
-        condition = f"{where.sql} and t.term = {where.value('')}" if terms else where.sql
-        sql = (
-            f"select {STUDY_COLUMNS} from {tables} where {condition}"  # noqa: S608
-            f" order by {ordered}.study_at desc, {ordered}.study_key desc limit {where.value(limit)}"
+        found = await fetch_newest(
+            connection,
+            f"select {STUDY_COLUMNS} from {tables}",  # noqa: S608
+            where,
+            f"{ordered}.study_at desc, {ordered}.study_key desc",
+            terms,
+            count,
+            skip,
+            lambda row: (row["study_at"], row["study_key"]),
         )
-        for term in terms or [""]:
-            if terms:
-                where.arguments[-2] = term
-            found.update((row["study_key"], row) for row in await connection.fetch(sql, *where.arguments))
-    newest = sorted(found.values(), key=lambda row: (row["study_at"], row["study_key"]), reverse=True)[:limit]
-    return [study_row(keyring, institution_id, row) for row in newest]
+    return [study_row(keyring, institution_id, row) for row in found]
 
 
-def _split_terms(filters: StudyFilters) -> tuple[list[str], StudyFilters]:
-    """Terms of ``archive.study_term`` that any of the wanted studies has, and the filters that are left."""
+def split_terms(filters: StudyFilters) -> tuple[list[str], StudyFilters]:
+    """Terms of ``archive.study_term`` that any of the wanted studies has, and the filters that are left.
+
+    None where the filters name single studies: those are found first.
+    """
+    if filters.study_instance_uids or filters.accession_number or filters.patient_id or filters.patient_key is not None:
+        return [], filters
     if filters.modalities:
         return [f"modality:{term}" for term in _modality_terms(filters)], replace(filters, modalities=())
     if filters.body_part:
@@ -225,7 +228,8 @@ def _split_terms(filters: StudyFilters) -> tuple[list[str], StudyFilters]:
     return [], filters
 
 
-def _limit_by_term(where: Where, institution_id: int, filters: StudyFilters) -> None:
+def limit_by_term(where: Where, institution_id: int, filters: StudyFilters) -> None:
+    """Conditions on ``t`` (study_term) that bound what is read of its index."""
     where.add("t.institution_id = {}", institution_id)
     if filters.since is not None:
         where.add("t.study_at >= {}", filters.since)
@@ -249,8 +253,8 @@ async def study_where(connection: Any, keyring: Keyring, institution_id: int, fi
         where.add("s.modalities && {}::text[]", _modality_terms(filters))
     if filters.study_instance_uids:
         where.add("s.study_instance_uid = any ({}::text[])", list(filters.study_instance_uids))
+    where.few = bool(filters.study_instance_uids or filters.accession_number or filters.patient_key is not None)
     for column, text in (
-        ("p.patient_id", filters.patient_id),
         ("s.accession_number", filters.accession_number),
         ("s.study_id", filters.study_id),
         ("p.patient_sex", filters.patient_sex),
@@ -278,17 +282,42 @@ async def study_where(connection: Any, keyring: Keyring, institution_id: int, fi
         where.add("s.patient_key = {}", filters.patient_key)
     if filters.body_part:
         where.add("{} = any (s.body_parts)", filters.body_part.upper())
+    await _limit_patients(where, connection, keyring, institution_id, filters)
+    return where
+
+
+async def _limit_patients(
+    where: Where, connection: Any, keyring: Keyring, institution_id: int, filters: StudyFilters
+) -> None:
+    """Number and name of the patient: few patients are found first, of many the studies are tried in order."""
+    if filters.patient_id.strip("*"):
+        patients = Where()
+        patients.add("p.institution_id = {}", institution_id)
+        text_match(patients, "p.patient_id", filters.patient_id)
+        rows = await connection.fetch(
+            f"select p.patient_key from archive.patient p where {patients.sql}"  # noqa: S608
+            f" limit {patients.value(_FEW_PATIENTS + 1)}",
+            *patients.arguments,
+        )
+        if not _limit_to(where, [row["patient_key"] for row in rows]):
+            text_match(where, "p.patient_id", filters.patient_id)
     tokens = keyring.blind_query(filters.patient_name) if filters.patient_name else []
     if tokens:
         # GIN cannot serve a query under row-level security (its operator is not leakproof); the function can.
         rows = await connection.fetch(
             "select patient_key from archive.patients_with_tokens($1::bigint[], $2)", tokens, _FEW_PATIENTS + 1
         )
-        if len(rows) <= _FEW_PATIENTS:
-            where.add("s.patient_key = any ({}::bigint[])", [row["patient_key"] for row in rows])
-        else:
+        if not _limit_to(where, [row["patient_key"] for row in rows]):
             where.add("p.patient_name_index @> {}::bigint[]", tokens)
-    return where
+
+
+def _limit_to(where: Where, patient_keys: list[int]) -> bool:
+    """False when these are too many to be named."""
+    if len(patient_keys) > _FEW_PATIENTS:
+        return False
+    where.add("s.patient_key = any ({}::bigint[])", patient_keys)
+    where.few = where.few or len(patient_keys) <= _VERY_FEW_PATIENTS
+    return True
 
 
 def _moment_of(day: str) -> datetime | None:

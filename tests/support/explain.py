@@ -47,13 +47,22 @@ async def plans_of(
     action: Callable[[Database], Awaitable[object]],
     mode: PlanMode = "force_custom_plan",
 ) -> list[Plan]:
-    """Run ``action`` with a pool of one connection, then explain every SELECT that it sent, with its arguments."""
+    """Run ``action`` with a pool of one connection, then explain every SELECT that it sent, with its arguments.
+
+    What the action's transaction had set before a statement (``set local``) is set for its plan too.
+    """
     database = await Database.connect(runtime_url, max_size=1)
-    sent: list[tuple[str, tuple[Any, ...]]] = []
+    sent: list[tuple[str, tuple[Any, ...], tuple[str, ...]]] = []
+    settings: list[str] = []
 
     def note(record: Any) -> None:
-        if record.query.lstrip().lower().startswith("select"):
-            sent.append((record.query, tuple(record.args or ())))
+        text = record.query.lstrip().lower()
+        if text.startswith("begin"):
+            settings.clear()
+        elif text.startswith("set local"):
+            settings.append(record.query)
+        elif text.startswith("select"):
+            sent.append((record.query, tuple(record.args or ()), tuple(settings)))
 
     try:
         async with database.transaction(None) as connection:
@@ -62,9 +71,11 @@ async def plans_of(
         async with database.transaction(None) as connection:
             connection.remove_query_logger(note)
         plans: list[Plan] = []
-        async with database.transaction(institution_id) as connection:
-            await connection.execute(f"set local plan_cache_mode = {mode}")
-            for sql, arguments in sent:
+        for sql, arguments, before in sent:
+            async with database.transaction(institution_id) as connection:
+                await connection.execute(f"set local plan_cache_mode = {mode}")
+                for setting in before:
+                    await connection.execute(setting)
                 plans.append(await _explain(connection, sql, arguments))
         return plans
     finally:

@@ -1,0 +1,152 @@
+"""Lists, QIDO and claims of a house of many institutions: read in order from indexes, with row-level security on.
+
+The same generator makes the million studies of ``cloudfilm bench run lists``; here it is a fortieth of it. Plans are
+looked at, not times: on a small table everything is quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest_asyncio
+
+from benchmarks.large_house import RARE_NAME, Institution, Size, make_house
+from dicomnet.archive.qido import InstanceFilters, SeriesFilters, search
+from dicomnet.archive.query import StudyCursor, StudyFilters, list_studies
+from dicomnet.database import Database
+from dicomnet.keyring import Keyring
+from tests.conftest import Urls
+from tests.support.explain import Plan, plans_of
+
+RING = Keyring(bytes(range(32)))
+SIZE = Size(studies=24_000, patients=8000, institutions=20, jobs=20_000)
+_BIG = {"study", "series", "instance", "patient", "study_term"}
+
+Action = Callable[[Database], Awaitable[object]]
+
+
+@pytest_asyncio.fixture
+async def largest(urls: Urls) -> Institution:
+    return (await make_house(urls.owner, RING, SIZE))[0]
+
+
+async def _plans(urls: Urls, largest: Institution, action: Action) -> list[Plan]:
+    plans = await plans_of(urls.runtime, largest.institution_id, action)
+    found = [plan for plan in plans if " from archive.study" in plan.sql]
+    assert found
+    return found
+
+
+def _page(largest: Institution, filters: StudyFilters, after: StudyCursor | None = None) -> Action:
+    return lambda database: list_studies(database, RING, largest.institution_id, filters, after, 50)
+
+
+def _below(
+    largest: Institution,
+    series: SeriesFilters,
+    instances: InstanceFilters | None = None,
+    *,
+    studies: StudyFilters | None = None,
+    offset: int = 0,
+) -> Action:
+    return lambda database: search(
+        database,
+        RING,
+        largest.institution_id,
+        studies or StudyFilters(),
+        series,
+        instances,
+        offset=offset,
+        limit=50,
+    )
+
+
+async def test_pages_by_time_are_read_in_order_and_no_table_is_read_whole(urls: Urls, largest: Institution) -> None:
+    deep = StudyCursor(datetime.now(UTC) - timedelta(days=4 * 365), 0)
+    some = InstanceFilters()
+    for name, action in {
+        "first page": _page(largest, StudyFilters()),
+        "deep page": _page(largest, StudyFilters(), deep),
+        "CT": _page(largest, StudyFilters(modalities=("CT",))),
+        "CT deep": _page(largest, StudyFilters(modalities=("CT", "MR")), deep),
+        "description": _page(largest, StudyFilters(study_description="chest*")),
+        "series": _below(largest, SeriesFilters()),
+        "series further on": _below(largest, SeriesFilters(), offset=1000),
+        "rare series": _below(largest, SeriesFilters(modality="NM")),
+        "instances": _below(largest, SeriesFilters(), some),
+    }.items():
+        for plan in await _plans(urls, largest, action):
+            assert not plan.scanned() & _BIG, name
+            assert not plan.sorts(), name
+            assert not any(node["Node Type"].startswith("Gather") for node in plan.nodes()), name
+
+
+async def test_what_names_single_studies_is_found_first(urls: Urls, largest: Institution) -> None:
+    uid = f"1.2.{largest.institution_id}.7"
+    some = InstanceFilters()
+    for name, action in {
+        "PatientID": _page(largest, StudyFilters(patient_id="P77")),
+        "accession": _page(largest, StudyFilters(accession_number="A77", modalities=("CT",))),
+        "rare name": _page(largest, StudyFilters(patient_name=f"*{RARE_NAME[1:3]}*")),
+        "study UID": _page(largest, StudyFilters(study_instance_uids=(uid,))),
+        "series UID": _below(largest, SeriesFilters(series_instance_uids=(f"{uid}.1",))),
+        "instance UID": _below(largest, SeriesFilters(), InstanceFilters(sop_instance_uids=(f"{uid}.1.1",))),
+        "instances of PatientID": _below(largest, SeriesFilters(), some, studies=StudyFilters(patient_id="P77")),
+    }.items():
+        for plan in await _plans(urls, largest, action):
+            assert not plan.scanned() & _BIG, name
+            assert "study_by_time" not in plan.indexes(), f"{name}: not by walking through the years"
+
+
+async def test_rows_are_the_same_however_they_are_found(urls: Urls, largest: Institution) -> None:
+    """An offset inside the database, in pages behind a cursor, and by terms: one order, no gap, nothing twice."""
+    database = await Database.connect(urls.runtime)
+    house, uid = largest.institution_id, f"1.2.{largest.institution_id}.7"
+
+    async def found(
+        series: SeriesFilters, offset: int, limit: int, studies: StudyFilters | None = None
+    ) -> list[tuple[int, int]]:
+        rows, _ = await search(
+            database, RING, house, studies or StudyFilters(), series, InstanceFilters(), offset=offset, limit=limit
+        )
+        return [(row.study.study_key, row.instance.instance_key) for row in rows if row.instance is not None]
+
+    try:
+        for series in (SeriesFilters(), SeriesFilters(modality="DR"), SeriesFilters(modality="MG")):
+            whole = await found(series, 0, 300)
+            assert len(set(whole)) == 300
+            assert [key for key, _ in whole] == sorted((key for key, _ in whole), reverse=True)
+            assert await found(series, 120, 60) == whole[120:180]
+        named = StudyFilters(patient_name="*王*")
+        whole = await found(SeriesFilters(), 0, 100, named)
+        assert await found(SeriesFilters(), 40, 30, named) == whole[40:70]
+        one = SeriesFilters(series_instance_uids=(f"{uid}.2",))
+        assert len(await found(one, 0, 10)) == 1
+        page = await list_studies(database, RING, house, StudyFilters(), None, 80)
+        assert (await list_studies(database, RING, house, StudyFilters(), None, 20, offset=60)).rows == page.rows[60:]
+        both = StudyFilters(modalities=("DX", "MR"))
+        page = await list_studies(database, RING, house, both, None, 80)
+        assert (await list_studies(database, RING, house, both, None, 20, offset=60)).rows == page.rows[60:]
+    finally:
+        await database.close()
+
+
+async def test_a_claim_does_not_walk_through_finished_jobs(
+    database: Database, urls: Urls, largest: Institution
+) -> None:
+    """The oldest unfinished job of a key is looked for among unfinished ones: half of the 20,000 jobs are done."""
+    assert largest
+    async with database.transaction(None) as connection:
+        before = await _rows_read(connection)
+        assert await connection.fetchrow("select * from queue.claim($1, 'w', interval '30 s')", ["prepare"])
+        assert 0 < await _rows_read(connection) - before < 500
+
+
+async def _rows_read(connection: asyncpg.Connection) -> int:
+    sql = (
+        "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables"
+        " where relid = 'queue.job'::regclass"
+    )
+    return int(await connection.fetchval(sql) or 0)
