@@ -16,6 +16,7 @@ from typing import Any
 
 import asyncpg
 
+from dicomnet.backoff import Backoff
 from dicomnet.database import Database
 
 
@@ -82,6 +83,7 @@ class Waker:
 
     async def _run(self) -> None:
         connection: asyncpg.Connection | None = None
+        backoff = Backoff()
         try:
             while True:
                 await self._wanted.wait()
@@ -91,8 +93,9 @@ class Waker:
                     if connection is None or connection.is_closed():
                         connection = await asyncpg.connect(self._url)
                     await connection.execute("select pg_notify($1, '')", self._channel)
+                    backoff.succeeded()
                 except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                    await asyncio.sleep(1.0)
+                    await backoff.pause()
                     self._wanted.set()
         finally:
             if connection is not None:
@@ -141,6 +144,7 @@ class Listener:
         self._queue.put_nowait(item)
 
     async def _keep_connected(self) -> None:
+        backoff = Backoff(longest_s=1.0)  # messages are missed meanwhile
         while True:
             connection: asyncpg.Connection | None = None
             lost = asyncio.Event()
@@ -151,11 +155,12 @@ class Listener:
                     await connection.add_listener(
                         channel, lambda _c, _p, name, payload: self._put((name, str(payload)))
                     )
+                backoff.succeeded()
                 self._ready.set()
                 self._put(("", ""))
                 await lost.wait()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await asyncio.sleep(0.5)
+                await backoff.pause()
             finally:
                 self._ready.clear()
                 if connection is not None:

@@ -26,6 +26,7 @@ from app.viewing.studies import key_series
 from app.viewing.values_job import VALUES, code_series, enqueue_values
 from dicomnet.archive.open_record import OpenRecord, frame_spec, load_instance, read_frame_bytes
 from dicomnet.archive.query import SeriesRow, list_series
+from dicomnet.backoff import Backoff
 from dicomnet.dimse.scp import INGEST_CHANNEL
 from dicomnet.events import EventCursor, Listener
 from dicomnet.queue import Job
@@ -250,9 +251,13 @@ async def run(settings: Settings, ready: Callable[[], None]) -> None:
 
 async def _forever(work: Callable[[], Any]) -> None:
     """Run a loop again after an error (the database may be restarting)."""
+    backoff = Backoff()
     while True:
+        started = time.monotonic()
         try:
             await work()
         except Exception as error:
             get_logger().warning("worker.interrupted", kind=type(error).__name__)
-            await asyncio.sleep(1.0)
+            if time.monotonic() - started > backoff.longest_s:
+                backoff.succeeded()
+            await backoff.pause()
