@@ -14,7 +14,10 @@ from app.services import Services
 async def list_institutions(request: Request, services: Services, principal: Principal) -> Response:
     """GET: every institution of the house."""
     names = ("institution_id", "code", "name", "suspended")
-    rows = [dict(zip(names, row, strict=True)) for row in await services.institutions.all()]
+    rows = [
+        {**dict(zip(names, row, strict=True)), "ae_titles": await services.institutions.ae_titles(row[0])}
+        for row in await services.institutions.all()
+    ]
     return JSONResponse({"institutions": rows})
 
 
@@ -30,6 +33,22 @@ async def create_institution(request: Request, services: Services, principal: Pr
         identifier, principal.subject, "institution.create", details={"by_institution": principal.institution_id}
     )
     return JSONResponse({"institution_id": identifier, "code": code}, 201)
+
+
+async def edit_institution(request: Request, services: Services, principal: Principal) -> Response:
+    """PATCH {name, add_ae_title, remove_ae_title}: each may be absent."""
+    body = await read_json(request)
+    wanted = {name: body.get(name, "") for name in ("name", "add_ae_title", "remove_ae_title")}
+    if not all(isinstance(value, str) for value in wanted.values()) or not any(wanted.values()):
+        raise BadRequestError(what=", ".join(wanted))
+    identifier = await services.institutions.edit(str(request.path_params["code"]), **wanted)
+    await services.audit.record(
+        identifier,
+        principal.subject,
+        "institution.edit",
+        details={"by_institution": principal.institution_id, "changed": [name for name in wanted if wanted[name]]},
+    )
+    return JSONResponse({})
 
 
 async def suspend_institution(request: Request, services: Services, principal: Principal) -> Response:
@@ -59,5 +78,13 @@ ROUTES = (
         ("POST",),
         1 << 10,
         summary="suspend, resume",
+    ),
+    RouteSpec(
+        "/api/institutions/{code}",
+        edit_institution,
+        INSTITUTION_ADMIN,
+        ("PATCH",),
+        1 << 12,
+        summary="rename, give or take an AE title",
     ),
 )

@@ -36,8 +36,18 @@ class InstitutionInvalidError(AppError):
     message = {"zh": "机构代码、名称或AE标题不合规", "en": "The institution's code, name or AE title is not valid"}
 
 
+def _check_name(name: str) -> None:
+    if not 0 < len(name.strip()) <= 200 or not name.isprintable():
+        raise InstitutionInvalidError(what="name")
+
+
+def _check_ae_title(ae_title: str) -> None:
+    if not _AE_TITLE.fullmatch(ae_title):
+        raise InstitutionInvalidError(what="ae_title")
+
+
 class Institutions:
-    """Create, find, suspend. A suspended institution's devices and people are refused."""
+    """Create, find, edit, suspend. A suspended institution's devices and people are refused."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,10 +56,9 @@ class Institutions:
         """The new institution_id. Raises InstitutionInvalidError, InstitutionExistsError."""
         if not _CODE.fullmatch(code):
             raise InstitutionInvalidError(what="code")
-        if not 0 < len(name.strip()) <= 200 or not name.isprintable():
-            raise InstitutionInvalidError(what="name")
-        if ae_title and not _AE_TITLE.fullmatch(ae_title):
-            raise InstitutionInvalidError(what="ae_title")
+        _check_name(name)
+        if ae_title:
+            _check_ae_title(ae_title)
         try:
             return int(
                 await self._database.fetchval(
@@ -58,6 +67,48 @@ class Institutions:
             )
         except asyncpg.UniqueViolationError:
             raise InstitutionExistsError(code=code, ae_title=ae_title) from None
+
+    async def edit(self, code: str, *, name: str = "", add_ae_title: str = "", remove_ae_title: str = "") -> int:
+        """Rename, give or take an AE title; empty texts change nothing. Returns the institution_id.
+
+        Raises InstitutionNotFoundError (also for an AE title that is another institution's), InstitutionInvalidError,
+        InstitutionExistsError.
+        """
+        institution_id = await self.resolve(code)
+        if name:
+            _check_name(name)
+        if add_ae_title:
+            _check_ae_title(add_ae_title)
+        try:
+            async with self._database.transaction(institution_id) as connection:
+                if name:
+                    await connection.execute(
+                        "update archive.institution set name = $2 where institution_id = $1", institution_id, name
+                    )
+                if remove_ae_title:
+                    gone = await connection.execute(
+                        "delete from archive.application_entity where institution_id = $1 and ae_title = $2",
+                        institution_id,
+                        remove_ae_title,
+                    )
+                    if gone != "DELETE 1":
+                        raise InstitutionNotFoundError(ae_title=remove_ae_title)
+                if add_ae_title:
+                    await connection.execute(
+                        "insert into archive.application_entity (institution_id, ae_title) values ($1, $2)",
+                        institution_id,
+                        add_ae_title,
+                    )
+        except asyncpg.UniqueViolationError:
+            raise InstitutionExistsError(ae_title=add_ae_title) from None
+        return institution_id
+
+    async def ae_titles(self, institution_id: int) -> list[str]:
+        """The AE titles by which devices call this institution."""
+        rows = await self._database.fetch(
+            institution_id, "select ae_title from archive.application_entity where enabled order by ae_title"
+        )
+        return [row["ae_title"] for row in rows]
 
     async def all(self) -> list[tuple[int, str, str, bool]]:
         """(institution_id, code, name, suspended) of every institution."""
