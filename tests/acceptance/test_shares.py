@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.support.dicom_files import as_bytes, make_ct
 from tests.support.multipart import body
 from tests.support.server import Server
@@ -25,7 +23,6 @@ def _path(url: str) -> str:
     return "/s/" + url.rpartition("/s/")[2]
 
 
-@pytest.mark.req("4.27")
 def test_a_link_with_its_code_opens_and_is_stopped_at_once(server: Server) -> None:
     uid = "1.2.826.0.1.427"
     _send(server, uid)
