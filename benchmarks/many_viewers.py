@@ -39,7 +39,8 @@ def _store(ours: CloudFilm, folder: Path, slices: int) -> None:
     dcmsend(folder, ours.dicom_port, "CLOUDFILM")
 
 
-async def _scroll(viewer: Viewer, seconds: float, waits_ms: list[float]) -> None:
+async def _scroll(viewer: Viewer, seconds: float, waits_ms: list[float], first: int) -> None:
+    """``first``: the generation of the first input, above all that were asked for before."""
     sent_at: dict[int, float] = {}
 
     async def read() -> None:
@@ -52,9 +53,9 @@ async def _scroll(viewer: Viewer, seconds: float, waits_ms: list[float]) -> None
     begin = time.perf_counter()
     for number in range(int(seconds * _INPUTS_PER_S)):
         await asyncio.sleep(max(0.0, begin + number / _INPUTS_PER_S - time.perf_counter()))
-        sent_at[number + 10] = time.perf_counter()
+        sent_at[first + number] = time.perf_counter()
         view: dict[str, Any] = {"width": 512, "height": 512, "viewport": "main", "series": viewer.series}
-        await viewer.send(t="view", generation=number + 10, frame=number % viewer.frames, **view)
+        await viewer.send(t="view", generation=first + number, frame=number % viewer.frames, **view)
     await asyncio.sleep(1.0)
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
@@ -77,9 +78,9 @@ async def _measure(ours: CloudFilm, cookie: str, seconds: float) -> tuple[list[f
                 pass
             viewers.append(viewer)
         scrolling = viewers[:_SCROLLING]
-        await asyncio.gather(*(_scroll(viewer, 3.0, []) for viewer in scrolling))  # warms their series
+        await asyncio.gather(*(_scroll(viewer, 3.0, [], 10) for viewer in scrolling))  # warms their series
         waits: list[float] = []
-        await asyncio.gather(*(_scroll(viewer, seconds, waits) for viewer in scrolling))
+        await asyncio.gather(*(_scroll(viewer, seconds, waits, 1000) for viewer in scrolling))
         assert ours.process is not None  # started
         server = psutil.Process(ours.process.pid)
         memory = sum(one.memory_info().rss for one in (server, *server.children(recursive=True))) / 2**20
