@@ -36,10 +36,11 @@ def _node() -> tuple[str, str]:
     return node, str(Path(npm).resolve())
 
 
-def run_node(arguments: list[str]) -> int:
+def run_node(arguments: list[str], **variables: str) -> int:
     """Run a script of the client's packages in ``webclient``; returns its exit status."""
     node, _ = _node()
-    environment = {**os.environ, "PATH": f"{Path(node).parent}{os.pathsep}{os.environ.get('PATH', '')}", "CI": "1"}
+    path = f"{Path(node).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = {**os.environ, "PATH": path, "CI": "1", **variables}
     return subprocess.run([node, *arguments], cwd=WEBCLIENT, env=environment).returncode
 
 
@@ -71,8 +72,14 @@ def build(force: bool = False) -> None:
     if not force and stamp.is_file() and stamp.read_text() == sources:
         return
     install_packages()
-    for config in ("vite.viewer.ts", "vite.staff.ts"):
-        if run_node(["node_modules/vite/bin/vite.js", "build", "--config", config, "--logLevel", "warn"]) != 0:
+    for config, entry in (
+        ("vite.viewer.ts", ""),
+        ("vite.staff.ts", ""),
+        ("vite.values.ts", ""),
+        ("vite.values.ts", "worker"),
+    ):
+        command = ["node_modules/vite/bin/vite.js", "build", "--config", config, "--logLevel", "warn"]
+        if run_node(command, CLOUDFILM_ENTRY=entry) != 0:
             raise ClientBuildError(f"{config} failed")
     _publish()
     stamp.write_text(sources)
@@ -84,7 +91,11 @@ def _publish() -> None:
     assets = STATIC / "assets"
     assets.mkdir(parents=True)
     manifest: dict[str, str] = {}
-    for path in sorted((WEBCLIENT / "dist" / "viewer").glob("viewer.*")):
+    decoder = WEBCLIENT / "node_modules" / "@cornerstonejs" / "codec-openjph"
+    shutil.copy(decoder / "dist" / "openjphjs.wasm", WEBCLIENT / "dist" / "values" / "openjph.wasm")
+    shutil.copy(decoder / "LICENSE", STATIC / "openjph-license.txt")
+    viewer, values = (sorted((WEBCLIENT / "dist" / name).iterdir()) for name in ("viewer", "values"))
+    for path in (*viewer, *values):
         content = path.read_bytes()
         name = f"{path.stem}-{hashlib.sha256(content).hexdigest()[:10]}{path.suffix}"
         (assets / name).write_bytes(content)

@@ -33,7 +33,7 @@ DEVICES: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1440, "height": 900}},
 }
 READY_MS = 30_000
-_SETTLED = '.quality[data-quality="refined"]'
+_SETTLED = '.quality:is([data-quality="refined"], [data-quality="lossless"])'
 
 
 def chromium_path() -> str | None:

@@ -18,6 +18,8 @@ from app.viewing.prepared import PreparedPair, first_picture
 from app.viewing.studies import describe, key_series, open_study
 from dicomnet.archive.query import SeriesRow, StudyRow, get_study
 
+_LATER_FILES = frozenset({"values.js", "values-worker.js", "openjph.wasm"})  # the viewer fetches them when it may
+
 
 def _label(series: SeriesRow, study: StudyRow | None) -> str:
     parts = [series.modality, series.body_part_examined]
@@ -113,6 +115,7 @@ def _boot(
         "patient_facing": subject.patient_facing,
         "close_url": subject.close_url,
         "share_until": None,
+        "files": {name: path for name, path in page.client_files().items() if name in _LATER_FILES},
         "series": [describe(row, hide_identity=principal.hide_identity) for row in rows],
         "first": {
             "series": pair.series_key,

@@ -16,7 +16,8 @@ from app.identity.models import Principal
 from app.services import Services
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
-_COMPRESSIBLE = {".js", ".css", ".html", ".json", ".svg", ".webmanifest"}
+_COMPRESSIBLE = {".js", ".css", ".html", ".json", ".svg", ".webmanifest", ".wasm"}
+_DECODER_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
 
 
 @lru_cache(maxsize=64)
@@ -45,8 +46,12 @@ def _answer(request: Request, relative: str, cache: str) -> Response:
 
 
 async def asset(request: Request, services: Services, principal: Principal) -> Response:
-    """A hashed file of the built client."""
-    return _answer(request, f"assets/{request.path_params['name']}", "public, max-age=31536000, immutable")
+    """A hashed file of the built client. Only the worker that decodes values may compile WebAssembly."""
+    name = str(request.path_params["name"])
+    response = _answer(request, f"assets/{name}", "public, max-age=31536000, immutable")
+    if name.startswith("values-worker-"):
+        response.headers["Content-Security-Policy"] = _DECODER_POLICY
+    return response
 
 
 async def staff(request: Request, services: Services, principal: Principal) -> Response:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from app.rendering.loader import FrameLoader
 from app.rendering.series import OpenSeries
 from app.rendering.values_request import GZIP, HTJ2K, MOST_DESCRIBED
 from dicomnet.archive.lut import Lut
-from dicomnet.archive.objects import Objects
+from dicomnet.archive.objects import ObjectError, Objects
 from dicomnet.database import Database
 from render.values import can_code, deflated, dtype_code, encode_htj2k, fingerprint, packed
 
@@ -113,10 +114,11 @@ class ValuesSource:
         prepared = await self._prepared.get(series.institution_id, [place.record.instance_key])
         coded = _coded(prepared.get(place.record.instance_key), place)
         if coding == HTJ2K and coded is not None:
-            data = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._objects.read_range, coded.object_key, coded.offset, coded.length
-            )
-            return {"sha256": coded.sha256, "coding": HTJ2K}, data
+            with suppress(ObjectError):  # the row outlived its object: coded anew
+                data = await asyncio.get_running_loop().run_in_executor(
+                    self._threads, self._objects.read_range, coded.object_key, coded.offset, coded.length
+                )
+                return {"sha256": coded.sha256, "coding": HTJ2K}, data
         facts = await self._fact(series, place)
         if coding == HTJ2K and not facts.codable:
             raise ValuesUnavailableError(dtype=facts.dtype)

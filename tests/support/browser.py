@@ -91,9 +91,12 @@ def shown_window(page: Page) -> tuple[int, int]:
 
 
 def settled(page: Page) -> None:
-    """Until the refined picture of what was asked for is on screen; what was done is asked for in the next frames."""
+    """Until the refined picture of what was asked for, or its exact values, are on screen.
+
+    What was done is asked for in the next frames.
+    """
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    page.wait_for_selector('.quality[data-quality="refined"]')
+    page.wait_for_selector('.quality:is([data-quality="refined"], [data-quality="lossless"])')
 
 
 def painted(page: Page) -> str:

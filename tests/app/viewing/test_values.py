@@ -156,6 +156,9 @@ async def test_the_job_codes_once_and_the_route_gives_what_it_made(house: House)
         told = (await client.get(f"/api/series/{series}/values?first=1&count=1")).json()["frames"]
         assert (told[0]["bytes"], told[0]["ends"]) == (length, ends)
         assert (await client.get(f"/api/series/{series}/frames/1/values")).content == made
+        house.services.objects.delete(rows[1]["object_key"])
+        again = (await client.get(f"/api/series/{series}/frames/1/values")).content
+        assert np.array_equal(imagecodecs.htj2k_decode(again), values_of(1, 64))
 
 
 async def test_a_job_out_of_time_goes_on_behind_the_others(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+import { loadValues } from "../values/load";
 import { TileLayer } from "../viewport/tilelayer";
 import type { Boot } from "./manifest";
 import { Viewer } from "./viewer";
@@ -10,3 +11,6 @@ const text = document.getElementById("boot")?.textContent;
 /** The page's viewer, also for scripts that come later (`cloudfilm.viewer`); null on a page without pictures. */
 export const viewer = text ? new Viewer(JSON.parse(text) as Boot) : null;
 viewer?.add((host) => new TileLayer(host));
+loadValues(viewer?.boot.files);
+
+export { accounts } from "../net/memory";

@@ -17,6 +17,8 @@ export interface Boot {
   overlay: Record<string, string>;
   patient_facing: boolean;
   close_url: string;
+  /** Built files that come later, by name. */
+  files?: Record<string, string>;
   series: SeriesEntry[];
   first: {
     series: number;

@@ -146,8 +146,14 @@ const QUALITY_MARKS: Record<Quality, [string, Word]> = {
 };
 
 /** Quality is always named, by a sign and a word. */
-export function showQuality(ui: Elements, t: (word: Word) => string, quality: Quality): void {
+export function showQuality(
+  ui: Elements,
+  t: (word: Word) => string,
+  quality: Quality,
+  picture?: { readonly note?: string; readonly detail?: string },
+): void {
   const [sign, word] = QUALITY_MARKS[quality];
-  ui.quality.textContent = `${sign} ${t(word)}`;
+  ui.quality.textContent = `${sign} ${t(word)}${picture?.note ? ` · ${picture.note}` : ""}`;
+  ui.quality.title = picture?.detail ?? "";
   ui.quality.dataset["quality"] = quality;
 }

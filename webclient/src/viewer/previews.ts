@@ -1,5 +1,6 @@
 // The layer of pictures that the server renders: what is shown first, and always beneath the others.
 
+import { accounts, ownMemoryBudget } from "../net/memory";
 import { ReadAhead } from "../net/readahead";
 import { type PictureHeader, viewMessage } from "../net/stream";
 import { framesAhead, isNearer } from "../viewport/ahead";
@@ -36,8 +37,8 @@ export function requestSize(display: DisplayState): Size {
 }
 
 function deviceBudgets() {
-  const device = navigator as { deviceMemory?: number; connection?: { saveData?: boolean } };
-  return budgets(device.deviceMemory, device.connection?.saveData === true);
+  const device = navigator as { connection?: { saveData?: boolean } };
+  return budgets(ownMemoryBudget().previews, device.connection?.saveData === true);
 }
 
 export class PreviewLayer implements PictureLayer {
@@ -63,7 +64,13 @@ export class PreviewLayer implements PictureLayer {
   constructor(
     readonly canvas: HTMLCanvasElement,
     private readonly host: LayerHost,
-  ) {}
+  ) {
+    const { received, decoded } = this.pictures;
+    accounts.set("previews", () => ({
+      used: received.usedBytes + decoded.usedBytes,
+      budget: ownMemoryBudget().previews,
+    }));
+  }
 
   get shown(): ShownPicture | null {
     if (!this.painted) return null;

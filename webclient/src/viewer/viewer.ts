@@ -2,7 +2,7 @@
 
 import { type PictureHeader, Stream } from "../net/stream";
 import { translator, type Word } from "../ui/words";
-import type { DisplayState, LayerHost, PictureLayer, Quality, ShownPicture } from "../viewport/layer";
+import type { DisplayState, LayerHost, PictureLayer, ShownPicture } from "../viewport/layer";
 import { clampCenter, type ImageSize, imageToScreen, type Size, scaleOf } from "../viewport/placement";
 import { clamp, flipped, initialState, resetDisplay, turned, type ViewState } from "../viewport/state";
 import { Undo } from "../viewport/undo";
@@ -211,8 +211,8 @@ export class Viewer implements LayerHost {
     const { ui, view, boot, manifest, series } = this;
     const picture = this.shown();
     const of = picture?.view.series === view.series ? picture.view : view;
-    const quality: Quality = this.isSettled(picture) ? picture.quality : "loading";
-    if (picture) showQuality(ui, this.t, quality);
+    const settled = this.isSettled(picture) ? picture : undefined;
+    if (picture) showQuality(ui, this.t, settled?.quality ?? "loading", settled);
     const part = series.body_part || series.description;
     const place = `${of.frame + 1}/${series.frame_count}`;
     ui.part.textContent = `${series.modality} ${part}`.trim();

@@ -35,6 +35,10 @@ export interface ShownPicture {
   readonly sourceRect: readonly [number, number, number, number];
   readonly windowCenter: number | null;
   readonly windowWidth: number | null;
+  /** Stands behind the quality's word (the uncompressed mode). */
+  readonly note?: string;
+  /** Told where the quality is pointed at: size, decoder, hash. */
+  readonly detail?: string;
 }
 
 export interface PictureLayer {

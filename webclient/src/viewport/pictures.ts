@@ -28,12 +28,10 @@ export interface Budget {
   readonly ahead: number;
 }
 
-/** Less on a phone of 2 GB, and little is read ahead where the person saves data. */
-export function budgets(deviceMemoryGib: number | undefined, saveData: boolean): Budget {
-  const ahead = saveData ? MIB : 8 * MIB;
-  return (deviceMemoryGib ?? 4) <= 2
-    ? { received: 24 * MIB, decoded: 48 * MIB, ahead }
-    : { received: 64 * MIB, decoded: 128 * MIB, ahead };
+/** Of the page's share for previews a third as they came; little is read ahead where the person saves data. */
+export function budgets(previewBytes: number, saveData: boolean): Budget {
+  const received = Math.floor(previewBytes / 3);
+  return { received, decoded: previewBytes - received, ahead: saveData ? MIB : Math.min(8 * MIB, received) };
 }
 
 export class Pictures {

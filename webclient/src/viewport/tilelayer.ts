@@ -1,6 +1,7 @@
 // Tiles of a large image over the picture of the whole: asked for by what is visible, drawn as they come.
 
 import { PictureCache } from "../net/cache";
+import { accounts, ownMemoryBudget } from "../net/memory";
 import type { PictureHeader } from "../net/stream";
 import type { DisplayState, LayerHost, PictureLayer, ShownPicture } from "./layer";
 import { multiply } from "./placement";
@@ -18,8 +19,6 @@ import {
 } from "./tiles";
 
 const VIEWPORT = "tiles";
-const CACHE_BYTES = 64 * 1024 * 1024;
-const SMALL_CACHE_BYTES = 24 * 1024 * 1024;
 const MOST_ASKED = 200;
 /** A window that a hand is dragging asks when it rests for so long: tiles of windows gone by help nobody. */
 const LOOK_RESTS_MS = 60;
@@ -62,15 +61,10 @@ function keyOf(look: string, tile: TileAddress): string {
   return `${look}|${tile.level}|${tile.column}|${tile.row}`;
 }
 
-function cacheBytes(): number {
-  const { deviceMemory } = navigator as { deviceMemory?: number };
-  return deviceMemory !== undefined && deviceMemory <= 2 ? SMALL_CACHE_BYTES : CACHE_BYTES;
-}
-
 export class TileLayer implements PictureLayer {
   readonly name = "tiles";
   readonly canvas: HTMLCanvasElement;
-  private readonly tiles = new PictureCache<Tile>(cacheBytes());
+  private readonly tiles = new PictureCache<Tile>(ownMemoryBudget().tiles);
   private drawn = new Map<string, Tile>();
   private readonly looks = new Map<number, string>();
   private generation = 0;
@@ -87,6 +81,8 @@ export class TileLayer implements PictureLayer {
     private readonly host: LayerHost,
     canvas: HTMLCanvasElement = document.createElement("canvas"),
   ) {
+    const budget = ownMemoryBudget().tiles;
+    accounts.set("tiles", () => ({ used: this.tiles.usedBytes, budget }));
     this.canvas = canvas;
     canvas.className = "tiles";
     canvas.hidden = true;
