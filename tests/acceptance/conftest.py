@@ -1,5 +1,6 @@
 """Fixtures of the tests from outside."""
 
+from tests.support.demo_ct import ct, phone
 from tests.support.server import own_server, server
 
-__all__ = ["own_server", "server"]
+__all__ = ["ct", "own_server", "phone", "server"]

@@ -3,83 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from app.demo.studies import demo_studies
-from dicomnet.dimse.scu import send
-from tests.support.browser import device, line, painted, settled, shown_number, shown_window, touch
-from tests.support.server import Server, wait_until
+from tests.support.browser import (
+    device,
+    line,
+    painted,
+    settled,
+    shown_number,
+    shown_window,
+    touch,
+    watch_numbers,
+)
+from tests.support.demo_ct import Study, make_share, middle, open_share
+from tests.support.server import wait_until
 from tools.screenshots import chromium_path
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no chromium (apt install chromium)")
 
 
-@dataclass(frozen=True, slots=True)
-class Study:
-    server: Server
-    key: int
-    modality: str
-
-
-@pytest.fixture(scope="module")
-def ct(server: Server) -> Study:
-    """A small CT of the demo, sent by C-STORE; hiding shares of it are permitted."""
-    demo = demo_studies(small=True)[0]
-    address = server.dicom
-    send(address.host, address.port, demo.instances(), demo.contexts, called_ae_title=address.ae_title)
-    with server.admin() as client:
-
-        def complete() -> int:
-            rows = client.get("/api/studies", params={"modality": "CT"}).json()["studies"]
-            full = [row for row in rows if row["instance_count"] == demo.count and row["patient_id"] == "CF-DEMO-0001"]
-            return int(full[0]["study_key"]) if full else 0
-
-        return Study(server, wait_until(complete, 30, "the CT's arrival"), "CT")
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    share: int
-    path: str
-    code: str
-
-
-def make_share(study: Study) -> Made:
-    """A share by the administrator, opened at the server's own address."""
-    with study.server.admin() as client:
-        answer = client.post(f"/api/studies/{study.key}/shares", json={"days": 1}).raise_for_status().json()
-    return Made(answer["share"], "/s/" + answer["url"].rsplit("/", 1)[1], answer["code"])
-
-
-def open_share(page: Page, study: Study, made: Made) -> None:
-    """Type the code as a patient does."""
-    page.goto(study.server.http + made.path)
-    page.fill("input[name=code]", made.code)
-    page.click("button")
-    settled(page)
-
-
-@pytest.fixture
-def phone(ct: Study) -> Iterator[Page]:
-    """A phone on which a share of the CT is open."""
-    with device("phone") as context:
-        page = context.new_page()
-        open_share(page, ct, make_share(ct))
-        yield page
-
-
-def middle(page: Page) -> tuple[float, float]:
-    """Of the stage, CSS px."""
-    box = page.locator("#stage").bounding_box()
-    assert box is not None
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-
-@pytest.mark.req("2.8")
 def test_a_finger_pages_through_the_series(phone: Page) -> None:
     x, y = middle(phone)
     before, picture = shown_number(phone), painted(phone)
@@ -91,8 +35,24 @@ def test_a_finger_pages_through_the_series(phone: Page) -> None:
 
 
 @pytest.mark.req("4.26")
-def test_fingers_window_zoom_and_pan(phone: Page) -> None:
+def test_fingers_page_window_zoom_and_pan(phone: Page) -> None:
     x, y = middle(phone)
+    place = shown_number(phone)
+    phone.emulate_media(reduced_motion="reduce")  # nothing glides on after the finger left
+    touch(phone, line((x, y), (x, y + 22), 6))
+    expect(phone.locator("#title")).not_to_contain_text(f" {place}/")
+    settled(phone)
+    assert 1 <= shown_number(phone) - place <= 2, "a short way of the finger is one picture"
+    phone.emulate_media(reduced_motion="no-preference")
+    phone.keyboard.press("Home")
+    expect(phone.locator("#title")).to_contain_text(" 1/")
+    shown = watch_numbers(phone)
+    touch(phone, line((x, y - 200), (x, y + 200), 24))
+    settled(phone)
+    assert shown_number(phone) > 5
+    passed = shown()
+    assert len(passed) > 3, "one drag pages continuously: pictures between are shown"
+    assert passed == sorted(passed)
     width, level = shown_window(phone)
     phone.click('[data-tool="window"]')
     touch(phone, line((x, y), (x + 60, y - 60)))
@@ -111,7 +71,6 @@ def test_fingers_window_zoom_and_pan(phone: Page) -> None:
     wait_until(lambda: painted(phone) != zoomed, 10, "two fingers pan the zoomed picture")
 
 
-@pytest.mark.req("4.27")
 def test_a_stopped_share_leaves_nothing_on_screen(ct: Study) -> None:
     made = make_share(ct)
     with device("phone") as context:

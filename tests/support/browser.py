@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,6 +82,25 @@ def shown_number(page: Page) -> int:
     """Number of the picture on screen, from 1, as the title names it."""
     found = re.search(r"(\d+)/\d+", page.inner_text("#title"))
     return int(found.group(1)) if found else 0
+
+
+def watch_numbers(page: Page) -> Callable[[], list[int]]:
+    """From now on note every number that the title shows; the returned function gives them in order."""
+    page.evaluate(
+        """() => {
+            const title = document.querySelector("#title");
+            window.seenTitles = [];
+            new MutationObserver(() => window.seenTitles.push(title.textContent)).observe(title,
+                { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+
+    def numbers() -> list[int]:
+        found = [re.search(r"(\d+)/\d+", text) for text in page.evaluate("window.seenTitles")]
+        seen = [int(match.group(1)) for match in found if match]
+        return [number for index, number in enumerate(seen) if index == 0 or number != seen[index - 1]]
+
+    return numbers
 
 
 def shown_window(page: Page) -> tuple[int, int]:
