@@ -16,7 +16,7 @@ from benchmarks.report import write_report
 if TYPE_CHECKING:
     from app.settings import Settings
 
-MODULES = ("pixels", "ingest", "first_picture", "scroll", "tiles", "many_viewers", "rendered_frames", "lists")
+MODULES = ("pixels", "ingest", "first_picture", "scroll", "tiles", "many_viewers", "rendered_frames", "lists", "vr")
 
 
 def catalogue() -> dict[str, Benchmark]:

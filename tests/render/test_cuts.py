@@ -62,7 +62,8 @@ def inside_curve(cut: CurveCut, at: NDArray[np.float64]) -> NDArray[np.bool_]:
 def removed(cut: Cut, at: Any) -> NDArray[np.bool_]:
     """The definition."""
     if isinstance(cut, BrushCut):
-        return np.stack([((at - c) ** 2).sum(-1) <= cut.radius_mm**2 for c in cut.centers]).any(axis=0)
+        near: Any = np.stack([((at - c) ** 2).sum(-1) <= cut.radius_mm**2 for c in cut.centers])
+        return near.any(axis=0)
     if isinstance(cut, PlaneCut):
         return (at - cut.point) @ np.asarray(cut.normal) >= 0
     if isinstance(cut, BoxCut):
