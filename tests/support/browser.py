@@ -114,6 +114,7 @@ def settled(page: Page) -> None:
 
     What was done is asked for in the next frames.
     """
+    page.wait_for_selector(".quality")
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     page.wait_for_selector('.quality:is([data-quality="refined"], [data-quality="lossless"])')
 

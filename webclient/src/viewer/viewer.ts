@@ -94,6 +94,8 @@ export class Viewer implements LayerHost {
       event.preventDefault();
       act();
     });
+    // An entry of the history that Back comes to holds an older view in its address.
+    window.addEventListener("popstate", () => this.link.save(this.view));
     this.strip.fill(boot.series);
     showQuality(this.ui, this.t, "preview");
     // UX section 6: a finger pages first, a mouse windows first (it pages by its wheel).
