@@ -66,9 +66,9 @@ def _agree(ours: NDArray[np.uint8], theirs: NDArray[np.uint8], name: str) -> tup
     """Correlation of gray values and overlap of silhouettes. Raises BenchmarkError when they are different pictures."""
     a, b = (picture.astype(np.float64).mean(axis=2) for picture in (ours, theirs))
     correlation = float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
-    seen, wanted = a > 3, b > 3  # VTK draws limbs darker, so that only black tells what is not seen
+    seen, wanted = a > 24, b > 24
     overlap = float((seen & wanted).sum() / max(1, (seen | wanted).sum()))
-    if correlation < 0.9 or overlap < 0.93:
+    if correlation < 0.97 or overlap < 0.93:
         raise BenchmarkError(f"vr {name}: correlation {correlation:.3f}, silhouettes {overlap:.3f}")
     return correlation, overlap
 

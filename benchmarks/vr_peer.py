@@ -46,6 +46,10 @@ class FixedPointPeer:
         actor.SetProperty(self._property)
         self._scene = vtk.vtkRenderer()
         self._scene.SetBackground(0, 0, 0)
+        light = vtk.vtkLight()
+        light.SetLightTypeToHeadlight()
+        light.SetAmbientColor(1.0, 1.0, 1.0)  # the light that VTK makes by itself has none
+        self._scene.AddLight(light)
         self._scene.AddVolume(actor)
         self._window = vtk.vtkRenderWindow()
         self._window.SetOffScreenRendering(1)

@@ -33,7 +33,7 @@ for name, turn in (("bone", (0, 0)), ("bone", (0.2, 0.15)), ("vessels", (0.7, -0
     peer.show(camera, preset(name), picture.step_mm)
     peer.draw()
     a, b = (p.astype(float).mean(axis=2) for p in (picture.pixels, peer.picture()))
-    seen, wanted = a > 3, b > 3
+    seen, wanted = a > 24, b > 24
     found[f"{name} {turn}"] = [float(np.corrcoef(a.ravel(), b.ravel())[0, 1]),
         float((seen & wanted).sum() / (seen | wanted).sum()), float(wanted.mean())]
 print("found " + json.dumps(found))
@@ -50,6 +50,6 @@ def test_pictures_resemble_those_of_vtk() -> None:
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("found ")]
     for case, (correlation, overlap, share) in json.loads(line.removeprefix("found ")).items():
         assert share > 0.05, case
-        # VTK quantises normals and opacities and blends 15-bit integers: pictures are alike, not equal.
-        assert correlation > 0.97, case
-        assert overlap > 0.97, case
+        # VTK quantises normals and opacities, blends 15-bit integers and does not jitter: alike, not equal.
+        assert correlation > 0.995, case
+        assert overlap > 0.96, case
