@@ -20,6 +20,7 @@ from pathlib import Path
 import asyncpg
 import structlog
 
+from dicomnet.archive.elements import Buffer
 from dicomnet.archive.errors import (
     ArchiveUnavailableError,
     DiskFullError,
@@ -38,8 +39,8 @@ from dicomnet.archive.index import (
     path_values,
     read_entry,
     read_identity,
-    write_instance,
 )
+from dicomnet.archive.index_writer import IndexWriter, Row
 from dicomnet.archive.layout import DEFAULT_RULE, PathRule, PathRuleInvalidError
 from dicomnet.archive.objects import ObjectError, Objects
 from dicomnet.archive.record_builder import build_record
@@ -73,16 +74,6 @@ class Stored:
     object_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Durable:
-    """An object whose bytes are safe, before the index knows it."""
-
-    entry: IndexEntry
-    key: str
-    size: int
-    sha256: bytes
-
-
 class Ingest:
     """The door. One per process; safe for many ``store`` calls at once on one event loop."""
 
@@ -101,7 +92,7 @@ class Ingest:
         """``is_storage_class`` says which SOP classes are kept (None: all); ``after_commit`` wakes consumers."""
         self._database = database
         self._objects = objects
-        self._sealer = NameSealer(keyring)
+        self._index = IndexWriter(database, NameSealer(keyring))
         self._is_storage_class = is_storage_class
         self._max_object_bytes = max_object_bytes
         self._min_free_bytes = min_free_bytes
@@ -129,7 +120,7 @@ class Ingest:
 
     async def store(
         self,
-        received: Path | bytes,
+        received: Path | bytes | memoryview,
         *,
         institution_id: int,
         source: str,
@@ -180,8 +171,8 @@ class Ingest:
             identity.sop_class_uid,
             identity.study_instance_uid,
             identity.series_instance_uid,
-            durable.key if outcome == "conflict" else written.object_key,
-            durable.size,
+            durable.object_key if outcome == "conflict" else written.object_key,
+            durable.object_size,
         )
 
     async def _rule(self, institution_id: int) -> PathRule:
@@ -208,15 +199,34 @@ class Ingest:
         self._rules[institution_id] = (now, rule)
         return rule
 
+    def _make_durable_from_memory(
+        self, data: bytes | memoryview, institution_id: int, rule: PathRule, announced: _Announced
+    ) -> Row:
+        """What ``_make_durable`` does, for the bytes of a Part 10 file: what is refused never touches the disk."""
+        try:
+            self.check_free_space()
+            if len(data) > self._max_object_bytes:
+                raise TooLargeError(limit=self._max_object_bytes, size=len(data))
+            entry, sha256, values = self._inspect(data, announced)
+            key = rule.key(institution_id, values, sha256)
+            self._objects.put_bytes(key, data)
+            return Row(entry, key, len(data), sha256)
+        except OSError as error:
+            raise _from_os_error(error) from error
+        except ObjectError as error:
+            raise ArchiveUnavailableError(reason=error.code) from error
+
     def _make_durable(
-        self, received: Path | bytes, institution_id: int, rule: PathRule, announced: _Announced
-    ) -> _Durable:
+        self, received: Path | bytes | memoryview, institution_id: int, rule: PathRule, announced: _Announced
+    ) -> Row:
         """In a thread: check, read the header, name the object, make its bytes durable."""
+        if not isinstance(received, Path) and _is_part10(received):
+            return self._make_durable_from_memory(received, institution_id, rule, announced)
         temporary = received if isinstance(received, Path) else None
         try:
             self.check_free_space()
             if temporary is None:
-                temporary = self._spool(received if isinstance(received, bytes) else b"")
+                temporary = self._objects.spool(b"" if isinstance(received, Path) else received)
             size = temporary.stat().st_size
             if size > self._max_object_bytes:
                 raise TooLargeError(limit=self._max_object_bytes, size=size)
@@ -225,11 +235,12 @@ class Ingest:
             complete = self._with_part10_header(temporary, announced)
             if complete != temporary:
                 temporary, announced = complete, replace(announced, sha256=b"")
-            entry, sha256, size, values = self._inspect(temporary, announced)
+            with _mapped(temporary) as view:
+                entry, sha256, values = self._inspect(view, announced)
             key = rule.key(institution_id, values, sha256)
             self._objects.put_file(key, temporary)
             temporary = None
-            return _Durable(entry, key, size, sha256)
+            return Row(entry, key, size, sha256)
         except OSError as error:
             raise _from_os_error(error) from error
         except ObjectError as error:
@@ -237,16 +248,6 @@ class Ingest:
         finally:
             if temporary is not None:
                 temporary.unlink(missing_ok=True)
-
-    def _spool(self, data: bytes) -> Path:
-        descriptor, path = self._objects.open_temporary()
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return path
 
     def _with_part10_header(self, temporary: Path, announced: _Announced) -> Path:
         """A file that is stored is a Part 10 file: what came bare gets a preamble and, if missing, a meta group."""
@@ -278,16 +279,14 @@ class Ingest:
         temporary.unlink(missing_ok=True)
         return path
 
-    def _inspect(self, temporary: Path, announced: _Announced) -> tuple[IndexEntry, bytes, int, dict[str, str]]:
-        """(index entry, SHA-256, size in bytes, values for the path rule) of a Part 10 file, read once."""
-        with _mapped(temporary) as view:
-            header = read_header(view, announced.transfer_syntax_uid)
-            sha256 = announced.sha256 or hashlib.sha256(view).digest()
-            identity = read_identity(header, sha256, announced.sop_class_uid, announced.sop_instance_uid)
-            self._check_class(header, identity, announced)
-            record = build_record(header, identity.sop_class_uid, identity.sop_instance_uid)
-            entry = read_entry(header, identity, record)
-            return entry, sha256, len(view), path_values(header.dataset, identity)
+    def _inspect(self, view: Buffer, announced: _Announced) -> tuple[IndexEntry, bytes, dict[str, str]]:
+        """(index entry, SHA-256, values for the path rule) of a Part 10 file, read once."""
+        header = read_header(view, announced.transfer_syntax_uid)
+        sha256 = announced.sha256 or hashlib.sha256(view).digest()
+        identity = read_identity(header, sha256, announced.sop_class_uid, announced.sop_instance_uid)
+        self._check_class(header, identity, announced)
+        record = build_record(header, identity.sop_class_uid, identity.sop_instance_uid)
+        return read_entry(header, identity, record), sha256, path_values(header.dataset, identity)
 
     def _check_class(self, header: Header, identity: Identity, announced: _Announced) -> None:
         if self._is_storage_class is not None and not self._is_storage_class(identity.sop_class_uid):
@@ -298,19 +297,11 @@ class Ingest:
         if self._is_storage_class is None or self._is_storage_class(said):  # else the sender announced no class at all
             raise SopClassMismatchError(announced=said, found=identity.sop_class_uid)
 
-    async def _write(self, institution_id: int, durable: _Durable) -> Written:
+    async def _write(self, institution_id: int, durable: Row) -> Written:
         """Write the index row. A lost connection is tried again: the call may have committed, and is idempotent."""
         for delay_s in (*_RETRY_DELAYS_S, None):
             try:
-                return await write_instance(
-                    self._database,
-                    self._sealer,
-                    institution_id,
-                    durable.entry,
-                    object_key=durable.key,
-                    object_size=durable.size,
-                    object_sha256=durable.sha256,
-                )
+                return await self._index.write(institution_id, durable)
             except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, *_RESTARTING) as error:
                 if delay_s is None:
                     raise ArchiveUnavailableError(reason=type(error).__name__) from error
@@ -320,22 +311,22 @@ class Ingest:
                 raise ArchiveUnavailableError(reason=str(error.sqlstate)) from error
         raise ArchiveUnavailableError(reason="unreachable")
 
-    async def _settle(self, institution_id: int, durable: _Durable, written: Written) -> str:
+    async def _settle(self, institution_id: int, durable: Row, written: Written) -> str:
         """The UID is in the index already: 'duplicate' or 'conflict'."""
         loop = asyncio.get_running_loop()
         if written.outcome == "duplicate" or await loop.run_in_executor(
-            self._threads, self._same_data_set, written.object_key, durable.key
+            self._threads, self._same_data_set, written.object_key, durable.object_key
         ):
-            if durable.key != written.object_key:
-                await loop.run_in_executor(self._threads, self._discard, durable.key)
+            if durable.object_key != written.object_key:
+                await loop.run_in_executor(self._threads, self._discard, durable.object_key)
             return "duplicate"
         await self._database.call(
             "select archive.store_conflict($1, $2, $3, $4, $5)",
             institution_id,
             written.instance_key,
-            durable.key,
-            durable.size,
-            durable.sha256,
+            durable.object_key,
+            durable.object_size,
+            durable.object_sha256,
         )
         return "conflict"
 
@@ -398,7 +389,12 @@ class _mapped:  # noqa: N801  # a context manager, used like a function
             self._map.close()
 
 
-def _remove(received: Path | bytes) -> None:
+def _is_part10(data: bytes | memoryview) -> bool:
+    """Whether the bytes are stored as they are."""
+    return bytes(data[128:132]) == b"DICM" and not starts_with_element(data)
+
+
+def _remove(received: Path | bytes | memoryview) -> None:
     if isinstance(received, Path):
         received.unlink(missing_ok=True)
 

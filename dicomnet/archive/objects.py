@@ -68,11 +68,18 @@ class Objects(Protocol):
         """(file descriptor open for reading and writing, path) of a new file from which ``put_file`` is cheap."""
         ...
 
-    def put_file(self, key: str, temporary: Path) -> None:
-        """Make the file durable under ``key``; the temporary name is gone afterwards. Raises ObjectError, OSError."""
+    def spool(self, data: bytes | memoryview) -> Path:
+        """A temporary file with ``data`` for ``put_file(…, synced=True)``. Raises OSError and then leaves nothing."""
         ...
 
-    def put_bytes(self, key: str, data: bytes) -> None:
+    def put_file(self, key: str, temporary: Path, *, synced: bool = False) -> None:
+        """Make the file durable under ``key``; the temporary name is gone afterwards. Raises ObjectError, OSError.
+
+        ``synced``: the file comes from ``spool``, its bytes need no further fsync.
+        """
+        ...
+
+    def put_bytes(self, key: str, data: bytes | memoryview) -> None:
         """Store ``data`` durably. Raises ObjectError, OSError."""
         ...
 
@@ -126,19 +133,29 @@ class LocalObjects:
         path = self.incoming / f"{os.getpid()}-{secrets.token_hex(8)}.part"
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640), path
 
-    def put_file(self, key: str, temporary: Path) -> None:
-        target = self.path(key)
-        descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+    def spool(self, data: bytes | memoryview) -> Path:
+        descriptor, path = self.open_temporary()
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            try:
+                write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+    def put_file(self, key: str, temporary: Path, *, synced: bool = False) -> None:
+        target = self.path(key)
+        if not synced:
+            _fsync(temporary, os.O_RDONLY)
         try:
             temporary.rename(target)
         except FileNotFoundError:
             self._make_folders(target.parent)
             temporary.rename(target)
-        _fsync_folder(target.parent)
+        _fsync(target.parent, os.O_RDONLY | os.O_DIRECTORY)
 
     def _make_folders(self, folder: Path) -> None:
         """Create ``folder`` and its parents; each new name is made durable in its parent."""
@@ -149,15 +166,13 @@ class LocalObjects:
         for new in reversed(missing):
             with contextlib.suppress(FileExistsError):
                 new.mkdir(mode=0o750)
-            _fsync_folder(new.parent)
+            _fsync(new.parent, os.O_RDONLY | os.O_DIRECTORY)
 
-    def put_bytes(self, key: str, data: bytes) -> None:
+    def put_bytes(self, key: str, data: bytes | memoryview) -> None:
         check_key(key)
-        descriptor, temporary = self.open_temporary()
+        temporary = self.spool(data)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            self.put_file(key, temporary)
+            self.put_file(key, temporary, synced=True)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -213,7 +228,7 @@ class LocalObjects:
             path.unlink()
         except FileNotFoundError:
             return
-        _fsync_folder(path.parent)
+        _fsync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
 
     def listing(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
         start = self.root / check_key(prefix) if prefix else self.root
@@ -257,8 +272,15 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write every byte. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _fsync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

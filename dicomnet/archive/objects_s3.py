@@ -42,14 +42,24 @@ class S3Objects:
         path = self.incoming / f"{os.getpid()}-{secrets.token_hex(8)}.part"
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640), path
 
-    def put_file(self, key: str, temporary: Path) -> None:
+    def spool(self, data: bytes | memoryview) -> Path:
+        descriptor, path = self.open_temporary()
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+    def put_file(self, key: str, temporary: Path, *, synced: bool = False) -> None:
         self._put(check_key(key), temporary)
         temporary.unlink(missing_ok=True)
 
-    def put_bytes(self, key: str, data: bytes) -> None:
+    def put_bytes(self, key: str, data: bytes | memoryview) -> None:
         self._put(check_key(key), data)
 
-    def _put(self, key: str, source: Path | bytes) -> None:
+    def _put(self, key: str, source: Path | bytes | memoryview) -> None:
         try:
             obstore.put(self._store, key, source)
         except BaseError as error:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import hashlib
-import os
 import socket
 import struct
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from dicomnet.dimse import command as dimse
 from dicomnet.dimse import pdu
+from dicomnet.dimse.incoming import Incoming
 from dicomnet.dimse.part10 import file_meta
 from dicomnet.dimse.upper_layer import Action, Event, State, step
 from dicomnet.dimse.values import Peer, Rejection, StoreReply, StoreRequest
@@ -32,64 +28,11 @@ _LARGEST_COMMAND = 1 << 14
 _FIRST_BUFFER = 1 << 18
 _LEAST_ROOM = 1 << 16
 
-OpenTemporary = Callable[[], tuple[int, Path]]
-
-
-class _Incoming:
-    """A data set on its way to the disk, hashed as it goes.
-
-    After a write error the rest is read and dropped: the peer gets a status, ``error`` holds the stable code.
-    """
-
-    def __init__(self, open_temporary: OpenTemporary, head: bytes, limit: int) -> None:
-        self.path: Path | None = None
-        self.length = 0
-        self.error = ""
-        self.sha256 = hashlib.sha256()
-        self._limit = limit
-        self._descriptor = -1
-        try:
-            self._descriptor, self.path = open_temporary()
-        except OSError as error:
-            self.error = _code_of(error)
-        self.write(head)
-
-    def write(self, data: bytes | memoryview) -> None:
-        self.length += len(data)
-        if self.error:
-            return
-        if self.length > self._limit:
-            self.error = "ingest.too_large"
-            return
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-        except OSError as error:
-            self.error = _code_of(error)
-        self.sha256.update(data)
-
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def discard(self) -> None:
-        """Leave nothing behind; a file that was handed over is gone by then."""
-        self.close()
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
-
-def _code_of(error: OSError) -> str:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return "ingest.disk_full" if full else "ingest.unavailable"
-
 
 class Association(asyncio.BufferedProtocol):
     """From accept to close. ``busy`` is the store that is being handled, None between messages.
 
-    Bytes are received into one buffer and PDUs are read in place: a data set is copied once, to its file.
+    Bytes are received into one buffer and PDUs are read in place: a data set is copied once, to where it is put together.
     """
 
     def __init__(self, receiver: Receiver) -> None:
@@ -107,7 +50,8 @@ class Association(asyncio.BufferedProtocol):
         self._accepted: dict[int, tuple[str, str]] = {}
         self._command = bytearray()
         self._pending: tuple[int, dimse.Command] | None = None
-        self._incoming: _Incoming | None = None
+        self._incoming: Incoming | None = None
+        self._memory = bytearray()  # of a data set that is small; made with the first one
         self._address = ""
         self._deciding: asyncio.Task[None] | None = None
         self.busy: asyncio.Task[None] | None = None
@@ -306,7 +250,11 @@ class Association(asyncio.BufferedProtocol):
                 implementation_class_uid=self._settings.implementation_class_uid,
                 implementation_version_name=self._settings.implementation_version_name,
             )
-            self._incoming = _Incoming(self._receiver.open_temporary, head, self._settings.maximum_object_length)
+            if not self._memory:
+                self._memory = bytearray(self._settings.memory_per_association)
+            self._incoming = Incoming(
+                self._receiver.open_temporary, self._memory, head, self._settings.maximum_object_length
+            )
             self._pending = (context_id, received)
         elif received.command_field == dimse.C_ECHO_RQ:
             self._reply(context_id, dimse.response_to(received, SUCCESS))
@@ -315,12 +263,12 @@ class Association(asyncio.BufferedProtocol):
         else:
             self._reply(context_id, dimse.response_to(received, UNRECOGNIZED_OPERATION))
 
-    async def _finish_store(self, context_id: int, received: dimse.Command, incoming: _Incoming) -> None:
+    async def _finish_store(self, context_id: int, received: dimse.Command, incoming: Incoming) -> None:
         """Hand the file over, then answer. An answer of success leaves only after the handler returned it."""
         peer = self._peer
         assert peer is not None  # noqa: S101  # set when the association was accepted
         try:
-            if incoming.error or incoming.path is None:
+            if incoming.error:
                 reply = StoreReply(OUT_OF_RESOURCES, incoming.error)
                 self._log("dimse.store_refused", what=incoming.error)
             else:
@@ -330,7 +278,7 @@ class Association(asyncio.BufferedProtocol):
                         sop_class_uid=received.affected_sop_class_uid or "",
                         sop_instance_uid=received.affected_sop_instance_uid or "",
                         transfer_syntax_uid=self._accepted[context_id][1],
-                        path=incoming.path,
+                        content=incoming.content,
                         length_bytes=incoming.length,
                         sha256=incoming.sha256.digest(),
                     )

@@ -1,6 +1,6 @@
-"""A lean Storage and Verification SCP on asyncio: bytes of a C-STORE go straight from the socket to a file.
+"""A lean Storage and Verification SCP on asyncio: bytes of a C-STORE go from the socket to memory or to a file.
 
-It parses PDUs and command sets, never data sets: the data set is written as it came behind a Part 10 header of ours,
+It parses PDUs and command sets, never data sets: the data set is kept as it came behind a Part 10 header of ours,
 and a handler is awaited before any answer leaves (DICOM PS3.7 section 9, PS3.8 section 9, PS3.10 section 7).
 """
 
@@ -33,6 +33,7 @@ class ReceiverSettings:
     implementation_version_name: str
     maximum_pdu_length: int = 1 << 18
     maximum_object_length: int = 4 << 30
+    memory_per_association: int = 1 << 20  # a data set that fits is not written before it is complete
     association_timeout_s: float = 30.0
     network_timeout_s: float = 120.0
     maximum_associations: int = 100

@@ -75,7 +75,7 @@ class StoreHandler:
         peer = request.peer
         try:
             stored = await self._ingest.store(
-                request.path,
+                request.content,
                 institution_id=peer.institution_id,
                 source=f"ae:{peer.calling_ae_title}",
                 transfer_syntax_uid=request.transfer_syntax_uid,

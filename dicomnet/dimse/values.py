@@ -19,13 +19,17 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class StoreRequest:
-    """One received object. ``path`` is a complete Part 10 file; the handler takes it over (moves or removes it)."""
+    """One received object.
+
+    ``content`` is a complete Part 10 file: a path, which the handler takes over (moves or removes), or its bytes, which
+    are valid until the handler returns.
+    """
 
     peer: Peer
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    path: Path
+    content: Path | memoryview
     length_bytes: int
     sha256: bytes = b""  # of the whole file
 

@@ -13,12 +13,11 @@ import stat
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import structlog
 
-from dicomnet.archive import ingest
 from dicomnet.archive.index import Written
+from dicomnet.archive.index_writer import IndexWriter, Row
 from dicomnet.dimse.scp import run_scp
 
 
@@ -33,15 +32,16 @@ def mutate(mutation: str) -> None:
 
         os.fsync = fsync
 
-    async def uncommitted(*_: Any, **values: Any) -> Written:
-        return Written("new", 1, 1, 1, values["object_key"], values["object_sha256"])
+    async def uncommitted(self: IndexWriter, institution_id: int, row: Row) -> Written:
+        del self, institution_id
+        return Written("new", 1, 1, 1, row.object_key, row.object_sha256)
 
     if mutation == "no fsync of the file":
         skip(stat.S_IFREG)
     elif mutation == "no fsync of the folder":
         skip(stat.S_IFDIR)
     elif mutation == "no commit":
-        ingest.write_instance = uncommitted
+        IndexWriter.write = uncommitted
     elif mutation:
         raise ValueError(mutation)
 

@@ -29,6 +29,7 @@ from dicomnet.archive.errors import (
     TruncatedError,
     UidInvalidError,
 )
+from dicomnet.archive.index_writer import IndexWriter
 from dicomnet.archive.ingest import Ingest
 from dicomnet.archive.objects import LocalObjects
 from dicomnet.archive.open_record import load_series, read_frame_bytes
@@ -292,7 +293,7 @@ async def test_a_full_disk_refuses_before_anything_is_written(
 async def test_space_that_runs_out_while_writing_is_a_full_disk(
     institution: int, ingest: Ingest, objects: LocalObjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(key: str, temporary: Path) -> None:
+    def full(key: str, temporary: Path, *, synced: bool = False) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(objects, "put_file", full)
@@ -333,17 +334,17 @@ async def test_a_database_that_is_away_loses_nothing(
     institution: int, ingest: Ingest, objects: LocalObjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = as_bytes(make_ct())
-    real = ingest_module.write_instance
+    real = IndexWriter.write
 
     async def away(*args: Any, **kwargs: Any) -> Any:
         raise ConnectionRefusedError
 
     monkeypatch.setattr(ingest_module, "_RETRY_DELAYS_S", (0.0,))
-    monkeypatch.setattr(ingest_module, "write_instance", away)
+    monkeypatch.setattr(IndexWriter, "write", away)
     with pytest.raises(ArchiveUnavailableError) as caught:
         await ingest.store(data, institution_id=institution, source="test")
     assert caught.value.retryable
-    monkeypatch.setattr(ingest_module, "write_instance", real)
+    monkeypatch.setattr(IndexWriter, "write", real)
     stored = await ingest.store(data, institution_id=institution, source="test")
     assert stored.outcome == "new"
     assert stored_files(objects) == [stored.object_key]

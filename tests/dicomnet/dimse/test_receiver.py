@@ -43,15 +43,16 @@ class House:
     async def store(self, request: StoreRequest) -> StoreReply:
         if self.gate is not None:
             await self.gate.wait()
-        self.stored.append((request, request.path.read_bytes()))
+        content = request.content
+        self.stored.append((request, content.read_bytes() if isinstance(content, Path) else bytes(content)))
         return self.reply
 
     def log(self, event: str, **values: Any) -> None:
         self.logged.append((event, values))
 
 
-@pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[tuple[House, Receiver, int]]:
+@pytest_asyncio.fixture(params=[1 << 20, 1000], ids=["in memory", "in a file"])
+async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[House, Receiver, int]]:
     house = House()
     every = frozenset(str(uid) for uid in AllTransferSyntaxes)
     settings = ReceiverSettings(
@@ -59,6 +60,7 @@ async def house(tmp_path: Path) -> AsyncIterator[tuple[House, Receiver, int]]:
         temporary_folder=tmp_path,
         implementation_class_uid="1.2.826.0.1.3680043.9.1",
         implementation_version_name="TEST",
+        memory_per_association=request.param,
     )
     receiver = Receiver(settings, house.admit, house.store, house.log)
     port = await receiver.serve("127.0.0.1", 0)
