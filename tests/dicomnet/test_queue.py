@@ -185,3 +185,42 @@ async def test_claiming_stays_quick_behind_a_long_backlog(database: Database, in
             "where schemaname = 'queue' and relname = 'job'"
         )
     assert 0 < read < 100, "a claim reads the head of the index, not the backlog"
+
+
+READ = (
+    "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables "
+    "where schemaname = 'queue' and relname = 'job'"
+)
+
+
+async def test_a_blocked_key_with_a_long_backlog_does_not_slow_the_others(
+    database: Database, institution: int, urls: Urls
+) -> None:
+    owner = await asyncpg.connect(urls.owner)
+    insert = (
+        "insert into queue.job (institution_id, queue, payload, ordering_key, run_after) "
+        f"select {institution}, 'q', '{{}}', $1, now() - $2 * interval '1 s' from generate_series(1, $3)"
+    )
+    await owner.execute(insert, "blocked", 90, 50_000)
+    await owner.execute(insert, "behind", 30, 1)
+    await owner.execute(insert, "", 20, 1)
+    await owner.execute("analyze queue.job")
+    queue = JobQueue(database)
+    assert (await claimed(queue)).ordering_key == "blocked"  # its oldest job runs now and blocks 49,999
+    found: list[str] = []
+    for _ in range(3):
+        async with database.transaction(None) as connection:
+            rows = await connection.fetch("select ordering_key from queue.claim('{q}', 'w', interval '30 s')")
+            read = await connection.fetchval(READ)
+        assert 0 < read < 1000, "a claim reads a window and the head of each key, not the backlog"
+        found += [row["ordering_key"] for row in rows]
+    assert found == ["behind", ""], "then nothing is ready"
+    plan = await owner.fetch(
+        "explain select j.job_id from queue.job j where j.queue = 'q' and j.state in ('waiting', 'running')"
+        " and j.ordering_key <> '' and (j.ordering_key, j.institution_id) > ('blocked', 1)"
+        " order by j.ordering_key, j.institution_id, j.job_id limit 1"
+    )
+    await owner.close()
+    text = "\n".join(row[0] for row in plan)
+    assert "job_order" in text, "the next key is one step in an index"
+    assert "Sort" not in text
