@@ -136,6 +136,16 @@ def test_two_volumes_fused_agree_with_the_oracle(renderer: VolumeRenderer, by_de
     assert np.quantile(np.abs(seen.pixels - wanted.rgb), 0.999) < 6
 
 
+def test_a_fused_layer_without_opacity_changes_nothing(renderer: VolumeRenderer) -> None:
+    volume = blob()
+    prepared = renderer.prepare(volume)
+    view = VolumeView(48, 40, camera_of(volume), SOFT)
+    clear = replace(view, fusion=FusionLayer(100.0, 900.0, "pet", 0.0))
+    np.testing.assert_array_equal(
+        renderer.render(prepared, clear, fused=prepared).pixels, renderer.render(prepared, view).pixels
+    )
+
+
 def test_opacity_does_not_depend_on_the_step(renderer: VolumeRenderer) -> None:
     # A slab of constant haze: 1 - (1 - a) ** thickness, whatever the step.
     values = np.full((40, 40, 40), 500, np.int16)
