@@ -1,8 +1,9 @@
 """A house with a million studies, made inside PostgreSQL by ``generate_series``: 40 institutions, skewed.
 
-Institutions shrink like 1 / rank ** 0.8 (the largest holds a ninth of the house, the smallest half a percent); half of
-an institution's studies belong to a fifth of its patients; surnames follow their frequency in China. Every study has
-an accession number, an exam and two series; ``instances_per_series`` rows stand for its images.
+Institutions shrink like 1 / rank ** 0.8 (the largest holds a sixth of the house, the smallest a hundredth); half of an
+institution's studies belong to a fifth of its patients; surnames follow their frequency in China; an institution has
+302 different study descriptions. Every study has an accession number, an exam and two series; ``instances_per_series``
+rows stand for its images.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from dicomnet.archive.index import PATIENT_NAME_CONTEXT, institution_context
 from dicomnet.keyring import Keyring
 
 YEARS = 8
-_NAMES = 4000
 # Surnames with their share of the population in per mille; the rest is spread over the last ones.
 _SURNAMES = (
     *(
@@ -68,9 +68,10 @@ class Size:
     institutions: int = 40
     instances_per_series: int = 1
     jobs: int = 200_000
+    names: int = 4000
 
 
-def names(count: int = _NAMES) -> list[str]:
+def names(count: int) -> list[str]:
     """Names by surname frequency, the same ones every time; the last is ``RARE_NAME``."""
     chance = random.Random(1)
     surnames = [name for name, _ in _SURNAMES]
@@ -103,8 +104,8 @@ async def make_house(owner_url: str, keyring: Keyring, size: Size) -> list[Insti
                     "select archive.create_institution($1, $2, $3)", f"c{number}", f"第{number}医院", f"AE{number}"
                 )
             )
-            await _know_names(connection, keyring, institution_id)
-            await connection.execute(_statements(institution_id, studies, patients, size.instances_per_series))
+            await _know_names(connection, keyring, institution_id, names(size.names))
+            await connection.execute(_statements(institution_id, studies, patients, size))
             made.append(Institution(institution_id, studies, patients))
         await connection.execute("alter table archive.study enable trigger user")
         await connection.execute(_jobs(made[0].institution_id, size.jobs))
@@ -114,11 +115,10 @@ async def make_house(owner_url: str, keyring: Keyring, size: Size) -> list[Insti
         await connection.close()
 
 
-async def _know_names(connection: asyncpg.Connection, keyring: Keyring, institution_id: int) -> None:
+async def _know_names(connection: asyncpg.Connection, keyring: Keyring, institution_id: int, known: list[str]) -> None:
     """Names sealed for this institution; the blind tokens are the house's and computed once."""
     context = institution_context(institution_id, PATIENT_NAME_CONTEXT)
     first = await connection.fetchval("select count(*) from known_name") == 0
-    known = names()
     if first:
         rows = [(n, keyring.seal(name, context), keyring.blind_tokens_for_name(name)) for n, name in enumerate(known)]
         await connection.executemany("insert into known_name values ($1, $2, $3)", rows)
@@ -131,15 +131,16 @@ async def _know_names(connection: asyncpg.Connection, keyring: Keyring, institut
     )
 
 
-def _statements(institution: int, studies: int, patients: int, instances: int) -> str:
+def _statements(institution: int, studies: int, patients: int, size: Size) -> str:
     """SQL of one institution. Every value is a number of ours."""
+    instances, last_name = size.instances_per_series, size.names - 1
     return f"""
     insert into archive.patient (institution_id, patient_id, patient_name_sealed, patient_name_index, patient_sex,
                                  patient_birth_date)
       select {institution}, 'P' || p, sealed, tokens, case p % 2 when 0 then 'F' else 'M' end,
              date '1930-01-01' + (p * 7 % 32000)
       from generate_series(1, {patients}) p
-      join known_name on n = case p when 1 then {_NAMES - 1} else (p::bigint * 7919) % {_NAMES - 1} end order by p;
+      join known_name on n = case p when 1 then {last_name} else (p::bigint * 7919) % {last_name} end order by p;
     create temp table made on commit drop as
       select patient_key, row_number() over (order by patient_key) as n
       from archive.patient where institution_id = {institution};
@@ -160,7 +161,8 @@ def _statements(institution: int, studies: int, patients: int, instances: int) -
                                study_time, accession_number, study_description, modalities, body_parts, series_count,
                                instance_count, received_at, updated_at)
       select {institution}, '1.2.{institution}.' || s, exam_key, w.patient_key, at, to_char(at, 'YYYYMMDD'),
-             to_char(at, 'HH24MISS'), w.accession_number, 'Chest plain', modalities, array[body_part], 2,
+             to_char(at, 'HH24MISS'), w.accession_number,
+             'Chest plain' || case s % 2 when 0 then '' else ' ' || s % 301 end, modalities, array[body_part], 2,
              {2 * instances}, at, at
       from wanted w join archive.exam e
         on e.institution_id = {institution} and e.exam_identity = 'acc:' || w.accession_number order by s;

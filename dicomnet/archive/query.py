@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from dicomnet.archive.index import PATIENT_NAME_CONTEXT, institution_context
-from dicomnet.archive.search_sql import Where, fetch_newest, page_of, text_match
+from dicomnet.archive.search_sql import Where, fetch_newest, limit_descriptions, page_of, text_match
 from dicomnet.database import Database
 from dicomnet.keyring import Keyring, KeyringError, name_matches
 from dicomnet.sop_classes import modality_terms
@@ -260,7 +260,8 @@ async def study_where(connection: Any, keyring: Keyring, institution_id: int, fi
         ("p.patient_sex", filters.patient_sex),
     ):
         text_match(where, column, text)
-    text_match(where, "s.study_description", filters.study_description, fold_case=True)
+    if filters.study_description.strip("*"):
+        await limit_descriptions(where, connection, institution_id, filters.study_description)
     if filters.patient_birth_date is not None:
         where.add("p.patient_birth_date = {}", filters.patient_birth_date)
     for column, lowest, highest in (
