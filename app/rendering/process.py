@@ -57,6 +57,7 @@ class RenderProcess:
         self._wanted = asyncio.Event()
         self._workers = [asyncio.get_running_loop().create_task(self._work()) for _ in range(count)]
         self._prefetching: dict[str, asyncio.Task[None]] = {}
+        self._shared: dict[str, asyncio.Task[tuple[dict[str, Any], bytes]]] = {}
         self._prefetch_slots = asyncio.Semaphore(_PREFETCH_AT_ONCE)
         self._warming = asyncio.get_running_loop().create_task(self._loader.warm())
 
@@ -127,6 +128,17 @@ class RenderProcess:
         return {**told, "version": series.version}, data
 
     async def _op_picture(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Of a viewer: in its turn. Of nobody (prepared pictures): the same one, asked for twice, is made once."""
+        if header.get("viewer"):
+            return await self._picture(header)
+        key = repr(sorted((name, value) for name, value in header.items() if name != "id"))
+        task = self._shared.get(key)
+        if task is None:
+            task = self._shared[key] = asyncio.get_running_loop().create_task(self._picture(header))
+            task.add_done_callback(lambda _: self._shared.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _picture(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
         place = series.place(header["frame_index"])
         view = StackView(**header["view"])
