@@ -54,6 +54,7 @@ class Settings:
     dicom_processes: int = _setting(2, "DICOM server processes on the one port")
     render_threads: int = _setting(0, "threads of the render process; 0 = one per core")
     render_memory_mb: int = _setting(1536, "budget for decoded pixels in the render process")
+    volume_memory_mb: int = _setting(1536, "budget for volumes (MPR, 3D) in the render process")
     decode_timeout_s: float = _setting(10.0, "one frame's decoding in a disposable child")
     decode_memory_mb: int = _setting(2048, "memory of a disposable decoding child")
     keep_alive_s: int = _setting(180, "idle HTTP connections are kept this long")

@@ -32,6 +32,8 @@ class SlabPicture:
     backend: str
     quality: str
     center_mm: tuple[float, float, float]
+    row_direction: tuple[float, float, float]
+    column_direction: tuple[float, float, float]
     pixel_spacing_mm: float
     thickness_mm: float
     samples: int
@@ -75,6 +77,8 @@ def render_slab(
         kernels.name,
         view.quality,
         _triple(place.center),
+        _triple(place.across),
+        _triple(place.down),
         place.spacing_mm,
         thickness_mm,
         plan.samples,
@@ -164,8 +168,8 @@ def _samples(
         at = float(middle[axes[0]])
         shift = (round(at) - at) / float(normal[axes[0]])
     depths = (corners_mm(volume) - place.center) @ place.normal - shift
-    low = max(-half, math.floor(float(depths.min()) / step_mm))
-    high = min(half, math.ceil(float(depths.max()) / step_mm))
+    low = max(-half, math.ceil(float(depths.min()) / step_mm - 1e-6))
+    high = min(half, math.floor(float(depths.max()) / step_mm + 1e-6))
     if low > high:
         return shift, step_mm, 1  # before or behind the volume: the picture is empty
     samples = high - low + 1

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.rendering import wire
 from app.rendering.errors import RemoteError, RenderTimeoutError, RenderUnavailableError, SupersededError
-from render.request import StackView
+from render.request import SlabView, StackView
 
 _RECONNECT_FOR_S = 8.0
 _MOST_LOST = 2  # a request that met this many deaths of the process may be their cause
@@ -119,6 +119,36 @@ class RenderClient:
             institution_id=institution_id,
             series_key=series_key,
             frame_index=frame_index,
+            version=version,
+            view=asdict(view),
+            coding=coding or {},
+            viewer=viewer,
+            viewport=viewport,
+            generation=generation,
+        )
+        return RenderedPicture(body, header["media_type"], header)
+
+    async def slab(
+        self,
+        institution_id: int,
+        series_key: int,
+        view: SlabView,
+        *,
+        stack: int = 0,
+        version: int = 0,
+        coding: dict[str, Any] | None = None,
+        viewer: str = "",
+        viewport: str = "",
+        generation: int = 0,
+        timeout_s: float = 30.0,
+    ) -> RenderedPicture:
+        """One encoded picture of a plane or slab; ``complete`` of its meta tells the share of slices it was made of."""
+        header, body = await self.ask(
+            "slab",
+            timeout_s,
+            institution_id=institution_id,
+            series_key=series_key,
+            stack=stack,
             version=version,
             view=asdict(view),
             coding=coding or {},

@@ -63,6 +63,15 @@ class FrameLoader:
             task.add_done_callback(lambda done: self._filled(key, done))
         return await asyncio.shield(task)
 
+    async def borrow(self, series: OpenSeries, place: FramePlace) -> Frame:
+        """As ``load``, but what is decoded now is not kept: a volume's slices push out nothing that viewers look at."""
+        key = (series.institution_id, place.record.instance_key, place.frame_index)
+        frame = self.residency.get(key)
+        if frame is not None:
+            return frame
+        task = self._tasks.get(key)
+        return await (asyncio.shield(task) if task is not None else self._decode(series, place))
+
     def _filled(self, key: Key, task: asyncio.Task[Frame]) -> None:
         self._tasks.pop(key, None)
         if not task.cancelled():

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from app import locations
@@ -19,26 +20,26 @@ from app.rendering.errors import RenderFailedError, SupersededError
 from app.rendering.loader import FrameLoader
 from app.rendering.manifest import describe_series
 from app.rendering.series import SeriesCache
+from app.rendering.slabs import code_pixels, make_slab, slab_view
 from app.rendering.values import ValuesSource
+from app.rendering.volumes import VolumeLoader
 from app.settings import Settings
 from dicomnet.database import Database
 from render.codec import register_plugins
-from render.encode import Encoded, encode, encode_to_similarity, encode_to_size
-from render.engine import Engine, Picture
+from render.engine import Engine
 from render.frame import Frame
 from render.request import StackView
 from render.scheduler import Scheduler, Ticket
 
 _PREFETCH_AT_ONCE = 2
+_WHOLE_VOLUME_S = 10.0
 
 
 @dataclass(slots=True)
 class _Job:
-    """A picture to make: loaded frame, view, how to encode, and who waits."""
+    """A picture to make, and who waits."""
 
-    frame: Frame
-    view: StackView
-    coding: dict[str, Any]
+    make: Callable[[], tuple[dict[str, Any], bytes]]
     done: asyncio.Future[tuple[dict[str, Any], bytes]]
 
 
@@ -53,6 +54,7 @@ class RenderProcess:
         objects = locations.objects(settings)
         self._loader = FrameLoader(settings, database, objects, self._series, self._threads)
         self._values = ValuesSource(database, objects, self._loader, self._threads)
+        self._volumes = VolumeLoader(settings, self._loader)
         self._scheduler: Scheduler[_Job] = Scheduler(time.monotonic, self._dropped)
         self._wanted = asyncio.Event()
         self._workers = [asyncio.get_running_loop().create_task(self._work()) for _ in range(count)]
@@ -104,13 +106,15 @@ class RenderProcess:
     # Operations -------------------------------------------------------------------------------------------------
 
     async def _op_health(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        usage = self._loader.residency.usage()
+        usage, volumes = self._loader.residency.usage(), self._volumes.residency.usage()
         return {
             "backend": self._engine.backend,
             "waiting": len(self._scheduler),
             "used_bytes": usage.used_bytes,
             "budget_bytes": usage.budget_bytes,
             "entries": usage.entries,
+            "volume_used_bytes": volumes.used_bytes,
+            "volume_budget_bytes": volumes.budget_bytes,
         }, b""
 
     async def _op_manifest(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -143,13 +147,27 @@ class RenderProcess:
         place = series.place(header["frame_index"])
         view = StackView(**header["view"])
         frame = await self._loader.load(series, place)
-        done: asyncio.Future[tuple[dict[str, Any], bytes]] = asyncio.get_running_loop().create_future()
-        job = _Job(frame, view, header.get("coding", {}), done)
+        made, data = await self._scheduled(header, partial(self._make, frame, view, header.get("coding", {})))
+        return {**made, "version": series.version}, data
+
+    async def _op_slab(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """A plane or slab through the series' volume; while that is incomplete a refined one waits for it a little."""
+        series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
+        view = slab_view(header["view"])
+        wait_s = _WHOLE_VOLUME_S if view.quality == "refined" else 0.0
+        ready = await self._volumes.get(series, header.get("stack", 0), wait_s)
+        made, data = await self._scheduled(header, partial(make_slab, ready, view, header.get("coding", {})))
+        return {**made, "version": series.version}, data
+
+    async def _scheduled(
+        self, header: dict[str, Any], make: Callable[[], tuple[dict[str, Any], bytes]]
+    ) -> tuple[dict[str, Any], bytes]:
+        """In its viewer's turn; latest wins per viewport. Raises SupersededError."""
+        job = _Job(make, asyncio.get_running_loop().create_future())
         viewer, viewport = header.get("viewer", ""), header.get("viewport", "")
         self._scheduler.submit(Ticket(viewer or str(id(job)), viewport or "0", header.get("generation", 0), job))
         self._wanted.set()
-        made, data = await done
-        return {**made, "version": series.version}, data
+        return await job.done
 
     async def _op_cancel(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         viewer = header["viewer"]
@@ -196,7 +214,7 @@ class RenderProcess:
             if job.done.done():
                 continue
             try:
-                result = await loop.run_in_executor(self._threads, self._make, job)
+                result = await loop.run_in_executor(self._threads, job.make)
             except Exception as error:
                 if not job.done.done():
                     job.done.set_exception(error)
@@ -204,11 +222,11 @@ class RenderProcess:
                 if not job.done.done():
                     job.done.set_result(result)
 
-    def _make(self, job: _Job) -> tuple[dict[str, Any], bytes]:
+    def _make(self, frame: Frame, view: StackView, coding: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         started = time.perf_counter()
-        picture = self._engine.render_stack(job.frame, job.view)
+        picture = self._engine.render_stack(frame, view)
         rendered = time.perf_counter()
-        coded = _code(picture, job.view, job.coding)
+        coded = code_pixels(picture.pixels, view.media_type, coding)
         height, width = picture.pixels.shape[:2]
         return {
             "media_type": coded.media_type,
@@ -222,7 +240,7 @@ class RenderProcess:
             "backend": picture.backend,
             "quality": picture.quality,
             "source_rect": picture.source_rect,
-            "decoder": job.frame.decoder,
+            "decoder": frame.decoder,
             "render_ms": round((rendered - started) * 1000, 2),
             "encode_ms": round((time.perf_counter() - rendered) * 1000, 2),
         }, coded.data
@@ -233,20 +251,9 @@ class RenderProcess:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await self._volumes.close()
         await self._loader.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _code(picture: Picture, view: StackView, coding: dict[str, Any]) -> Encoded:
-    """By similarity, by size, or by a plain quality."""
-    if "min_ssim" in coding:
-        return encode_to_similarity(picture.pixels, view.media_type, coding["min_ssim"], coding["max_bytes"])
-    if "max_bytes" in coding:
-        return encode_to_size(picture.pixels, view.media_type, coding["max_bytes"])
-    quality = int(coding.get("quality", 80))
-    return Encoded(
-        encode(picture.pixels, view.media_type, quality, effort=int(coding.get("effort", 2))), view.media_type, quality
-    )
 
 
 async def run(settings: Settings, ready: Callable[[], None]) -> None:

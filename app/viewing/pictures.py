@@ -18,6 +18,7 @@ from app.viewing.flow import PREVIEW, TileViewport, Viewport, WantedTile, Wanted
 from app.viewing.link import Door, Link
 from app.viewing.preview import PreviewCoder
 from app.viewing.views import look_of, parse_qualities, parse_tiles, parse_view, tile_view
+from app.viewing.volume_views import check_volume_view, is_volume_view, volume_header, volume_picture
 from dicomnet.archive.query import SeriesRow
 from render.request import StackView
 
@@ -65,10 +66,13 @@ class Pictures:
         return views + [task for tiles in self._tiles.values() for task in tiles.tasks]
 
     def want_view(self, series: SeriesRow, generation: int, frame: int, fields: dict[str, Any]) -> None:
-        """Rules 5, 6 and 20. Raises BadRequestError, InvalidViewError, StreamError."""
+        """Rules 5, 6, 20 and 24. Raises BadRequestError, InvalidViewError, StreamError."""
         name = str(fields.get("viewport", "0"))[:32]
         view = WantedView(name, generation, series, frame, fields, parse_qualities(fields))
-        parse_view(fields, quality="preview", webp=self.webp)
+        if is_volume_view(fields):
+            check_volume_view(fields)
+        else:
+            parse_view(fields, quality="preview", webp=self.webp)
         if name not in self._viewports:
             self._check_viewports()
             self._coders[name] = PreviewCoder()
@@ -102,24 +106,44 @@ class Pictures:
     async def answer(self, wanted: WantedView, quality: str) -> int:
         """Render, audit, send; the bytes sent, 0 when it was told as an error or something newer is there."""
         try:
-            asked, coding = parse_view(wanted.fields, quality=quality, webp=self.webp)
-            view, step, coder = asked, None, self._coders[wanted.viewport]
-            if quality == "preview":
-                view, coding, step = coder.choose(asked, self._link.budget, self._link.bandwidth, webp=self.webp)
-            picture = await self._render(wanted, view, coding, wanted.viewport)
+            picture, own = await self._view_picture(wanted, quality)
         except SupersededError:
             return 0
         except Exception as error:
             await self._socket.send_error(error, wanted.viewport, wanted.generation, "view")
             return 0
-        if step is not None:
-            coder.learn(asked, step, picture.media_type, len(picture.data))
         viewport = self._viewports[wanted.viewport]
         if viewport.is_overtaken(wanted):
             return 0
         viewport.sends(wanted)
         urgent = quality == "preview" and wanted.rank == PREVIEW
-        return await self._send_picture(wanted, picture, {}, urgent=urgent)
+        return await self._send_picture(wanted, picture, own, urgent=urgent)
+
+    async def _view_picture(self, wanted: WantedView, quality: str) -> tuple[RenderedPicture, dict[str, Any]]:
+        """(picture, header fields of its kind)."""
+        if is_volume_view(wanted.fields):
+            picture = await volume_picture(
+                self._services.render,
+                wanted.fields,
+                institution_id=self._principal.institution_id,
+                series_key=wanted.series.series_key,
+                version=wanted.series.version,
+                quality=quality,
+                webp=self.webp,
+                viewer=self._viewer,
+                viewport=wanted.viewport,
+                generation=wanted.generation,
+            )
+            await self._audit(wanted.series, quality)
+            return picture, volume_header(wanted.fields, picture)
+        asked, coding = parse_view(wanted.fields, quality=quality, webp=self.webp)
+        if quality != "preview":
+            return await self._render(wanted, asked, coding, wanted.viewport), {}
+        coder = self._coders[wanted.viewport]
+        view, coding, step = coder.choose(asked, self._link.budget, self._link.bandwidth, webp=self.webp)
+        picture = await self._render(wanted, view, coding, wanted.viewport)
+        coder.learn(asked, step, picture.media_type, len(picture.data))
+        return picture, {}
 
     async def answer_tile(self, wanted: WantedTile) -> int:
         """Rule 21; the bytes sent."""
@@ -172,7 +196,7 @@ class Pictures:
             "series": wanted.series.series_key,
             "frame": wanted.frame,
             "media_type": picture.media_type,
-            **{name: picture.meta[name] for name in _PICTURE_FIELDS},
+            **{name: picture.meta[name] for name in _PICTURE_FIELDS if name in picture.meta},
             **place,
         }
         text = orjson.dumps(header)

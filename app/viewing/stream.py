@@ -23,6 +23,7 @@ from app.viewing.errors import StreamError, StreamIdleError, StreamRateError, St
 from app.viewing.link import Link
 from app.viewing.pictures import Pictures
 from app.viewing.studies import describe, manifest_of, open_study
+from app.viewing.volume_views import is_volume_view
 from dicomnet.archive.query import SeriesRow
 
 VERSION = 1
@@ -226,7 +227,8 @@ class Session:
         await self._send_text({"t": "manifest", "manifest": manifest})
 
     async def _view(self, fields: dict[str, Any]) -> None:
-        self.pictures.want_view(self._opened(fields), _whole(fields, "generation"), _whole(fields, "frame"), fields)
+        frame = 0 if is_volume_view(fields) else _whole(fields, "frame")
+        self.pictures.want_view(self._opened(fields), _whole(fields, "generation"), frame, fields)
 
     async def _want_tiles(self, fields: dict[str, Any]) -> None:
         self.pictures.want_tiles(self._opened(fields), _whole(fields, "generation"), _whole(fields, "frame"), fields)

@@ -1,4 +1,4 @@
-"""vtkImageReslice set up to answer a ``SlabView``: an oracle in tests, the peer in benchmarks."""
+"""vtkImageReslice set up to answer a ``SlabView``: the peer in benchmarks, an oracle in tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from render.volume import Volume
 class Reslice:
     """``samples`` planes ``step_mm`` apart, in the middle the view's. The volume's axes must be axis-aligned."""
 
-    def __init__(self, volume: Volume, view: SlabView, samples: int, step_mm: float, threads: int = 0) -> None:
+    def __init__(
+        self, volume: Volume, view: SlabView, samples: int, step_mm: float, *, threads: int = 0, floats: bool = True
+    ) -> None:
         import vtk
         from vtk.util import numpy_support
 
@@ -47,9 +49,11 @@ class Reslice:
                 "maximum": reslice.SetSlabModeToMax,
                 "minimum": reslice.SetSlabModeToMin,
             }[view.kind]()
-        reslice.SetOutputScalarType(vtk.VTK_FLOAT)
+        if floats:
+            reslice.SetOutputScalarType(vtk.VTK_FLOAT)
         if threads:
             reslice.SetNumberOfThreads(threads)
+        self.version = str(vtk.vtkVersion.GetVTKVersion())
         self._image, self._reslice, self._shape = image, reslice, (view.height, view.width)
 
     def run(self) -> None:

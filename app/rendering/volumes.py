@@ -1,0 +1,230 @@
+"""Series as volumes in memory: planned from the open records, a first one from every fourth slice, bounded by bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from app.rendering.errors import FrameFaultError
+from app.rendering.frames import FramePlace
+from app.rendering.loader import FrameLoader
+from app.rendering.series import OpenSeries
+from app.settings import Settings
+from render.errors import CodecError
+from render.frame import Frame
+from render.residency import Residency
+from render.stack import SlicePlane, StackPlan, VolumeTooLargeError, WrongStackError, assemble, plan_stacks, thinned
+from render.volume import Volume
+
+_EVERY = 4  # slices of the first volume
+_WORTH_A_FIRST = 24  # a shorter series is whole nearly as soon
+_AT_ONCE = 2  # volumes being made
+_AHEAD = 4  # slices being decoded for one volume
+_MOST_PLANS = 64
+_LONGEST_SLICE_S = 120.0
+
+Place = tuple[int, int, int, int]  # institution, series, version, stack
+
+
+@dataclass(frozen=True)
+class _Planned:
+    slices: tuple[SlicePlane, ...]
+    stacks: tuple[StackPlan, ...]
+
+
+@dataclass(frozen=True)
+class ReadyVolume:
+    """A volume that can be shown now. ``stacks``: how many volumes (phases, stacks) the series has."""
+
+    volume: Volume
+    stacks: int
+
+
+@dataclass
+class _Making:
+    """A volume on its way. ``first`` ends with the first volume that can be shown."""
+
+    first: asyncio.Future[Volume]
+    whole: asyncio.Task[Volume]
+
+
+def slice_planes(frames: Sequence[FramePlace]) -> list[SlicePlane]:
+    """Planes of all frames that can be decoded; scouts are left out where there is anything else.
+
+    Raises WrongStackError where a frame has no geometry.
+    """
+    usable = [
+        (key, place) for key, place in enumerate(frames) if str(place.frame_index) not in place.record.frame_faults
+    ]
+    sections = [(key, place) for key, place in usable if "LOCALIZER" not in place.record.image_type]
+    return [_slice_plane(key, place) for key, place in sections or usable]
+
+
+def _slice_plane(key: int, place: FramePlace) -> SlicePlane:
+    record, own = place.record, place.override
+    position, orientation = place.value("image_position_patient"), place.value("image_orientation_patient")
+    spacing = place.value("pixel_spacing_mm")
+    if not position or not orientation or not spacing or len(position) != 3 or len(orientation) != 6:
+        raise WrongStackError(what="geometry")
+    if record.samples_per_pixel != 1 or record.photometric_interpretation == "PALETTE COLOR":
+        raise WrongStackError(what="colour")
+    phase = (own.temporal_position_index if own is not None else None) or 0
+    return SlicePlane(
+        key,
+        (float(position[0]), float(position[1]), float(position[2])),
+        (float(orientation[0]), float(orientation[1]), float(orientation[2])),
+        (float(orientation[3]), float(orientation[4]), float(orientation[5])),
+        (float(spacing[0]), float(spacing[1])),
+        record.rows,
+        record.columns,
+        place.value("slice_thickness_mm"),
+        stack=f"{record.frame_of_reference_uid}/{(own.stack_id if own is not None else None) or ''}",
+        order=(
+            float(phase),
+            float(record.acquisition_number or 0),
+            float(record.instance_number or 0),
+            float(place.frame_index),
+        ),
+    )
+
+
+class VolumeLoader:
+    """Single flight per volume over a byte budget. Making one goes on though nobody waits; at most two at once."""
+
+    def __init__(self, settings: Settings, frames: FrameLoader) -> None:
+        self._frames = frames
+        self._budget = settings.volume_memory_mb << 20
+        self.residency: Residency[Volume] = Residency(self._budget, lambda volume: volume.nbytes, time.monotonic)
+        self._plans: OrderedDict[tuple[int, int, int], _Planned] = OrderedDict()
+        self._making: dict[Place, _Making] = {}
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._threads = ThreadPoolExecutor(_AT_ONCE + 1, "volumes")
+
+    async def get(self, series: OpenSeries, stack: int = 0, wait_s: float = 0.0) -> ReadyVolume:
+        """The most complete volume there is; an incomplete one is waited on for ``wait_s`` to become whole.
+
+        Raises WrongStackError, VolumeTooLargeError, and what decoding raises.
+        """
+        planned = await self._plan(series)
+        if not 0 <= stack < len(planned.stacks):
+            raise WrongStackError(what="stack")
+        key = (series.institution_id, series.series_key, series.version, stack)
+        whole = self.residency.get(key)
+        if whole is not None:
+            return ReadyVolume(whole, len(planned.stacks))
+        making = self._making.get(key) or self._start(key, series, planned)
+        await asyncio.wait({making.first, making.whole}, return_when=asyncio.FIRST_COMPLETED)
+        if wait_s > 0 and not making.whole.done():
+            await asyncio.wait({making.whole}, timeout=wait_s)
+        done = making.whole if making.whole.done() else making.first
+        return ReadyVolume(done.result(), len(planned.stacks))
+
+    async def _plan(self, series: OpenSeries) -> _Planned:
+        key = (series.institution_id, series.series_key, series.version)
+        planned = self._plans.get(key)
+        if planned is None:
+            planned = await asyncio.get_running_loop().run_in_executor(self._threads, _plan_series, series)
+            self._plans[key] = planned
+            while len(self._plans) > _MOST_PLANS:
+                self._plans.popitem(last=False)
+        self._plans.move_to_end(key)
+        return planned
+
+    def _start(self, key: Place, series: OpenSeries, planned: _Planned) -> _Making:
+        plan = planned.stacks[key[3]]
+        if 2 * plan.voxels > self._budget:
+            raise VolumeTooLargeError(wanted=2 * plan.voxels, allowed=self._budget)
+        loop = asyncio.get_running_loop()
+        first: asyncio.Future[Volume] = loop.create_future()
+        making = _Making(first, loop.create_task(self._make(key, series, planned.slices, plan, first)))
+        self._making[key] = making
+        making.whole.add_done_callback(lambda done: self._made(key, done))
+        return making
+
+    def _made(self, key: Place, task: asyncio.Task[Volume]) -> None:
+        making = self._making.pop(key)
+        making.first.cancel()
+        if not task.cancelled():
+            task.exception()  # seen: nobody may be waiting
+
+    async def _make(
+        self,
+        key: Place,
+        series: OpenSeries,
+        slices: Sequence[SlicePlane],
+        plan: StackPlan,
+        first: asyncio.Future[Volume],
+    ) -> Volume:
+        kept: dict[int, Frame | None] = {}
+        try:
+            async with self._slots:
+                if len(plan.keys) >= _WORTH_A_FIRST:
+                    coarse = thinned(slices, plan, _EVERY)
+                    volume = await self._assembled(series, coarse, kept, keep=True)
+                    if not first.done():
+                        first.set_result(volume)
+                volume = await self._assembled(series, plan, kept, keep=False)
+            if volume.nbytes > self._budget:  # its values turned out to need 32 bits
+                raise VolumeTooLargeError(wanted=volume.nbytes, allowed=self._budget)
+        except Exception as error:
+            self.residency.fail(key, error)
+            raise
+        self.residency.finish(key, volume)
+        return volume
+
+    async def _assembled(
+        self, series: OpenSeries, plan: StackPlan, kept: dict[int, Frame | None], *, keep: bool
+    ) -> Volume:
+        """Slices are decoded a few ahead of the thread that puts them in their places."""
+        loop = asyncio.get_running_loop()
+        wanted = list(plan.keys)
+        ahead: dict[int, asyncio.Task[Frame | None]] = {}
+
+        async def take(number: int) -> Frame | None:
+            for key in wanted[number : number + _AHEAD]:
+                if key not in kept and key not in ahead:
+                    ahead[key] = loop.create_task(self._decode(series, key))
+            key = wanted[number]
+            frame = kept[key] if key in kept else await ahead.pop(key)
+            if keep:
+                kept[key] = frame
+            else:
+                kept.pop(key, None)
+            return frame
+
+        numbers = {key: number for number, key in enumerate(wanted)}
+
+        def frame_of(key: int) -> Frame | None:
+            return asyncio.run_coroutine_threadsafe(take(numbers[key]), loop).result(_LONGEST_SLICE_S)
+
+        try:
+            volume = await loop.run_in_executor(self._threads, assemble, plan, frame_of)
+        finally:
+            for task in ahead.values():
+                task.cancel()
+            await asyncio.gather(*ahead.values(), return_exceptions=True)
+        return replace(volume, unit=series.frames[wanted[0]].record.rescale_type)
+
+    async def _decode(self, series: OpenSeries, key: int) -> Frame | None:
+        """None: this slice cannot be decoded; the others make the volume."""
+        try:
+            return await self._frames.borrow(series, series.place(key))
+        except (CodecError, FrameFaultError):
+            return None
+
+    async def close(self) -> None:
+        """Stop what is being made."""
+        running = [making.whole for making in self._making.values()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _plan_series(series: OpenSeries) -> _Planned:
+    slices = slice_planes(series.frames)
+    return _Planned(tuple(slices), tuple(plan_stacks(slices)))

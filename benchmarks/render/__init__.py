@@ -1,0 +1,1 @@
+"""Benchmarks of render's 3-D kernels."""
