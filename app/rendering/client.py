@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from app.rendering import wire
 from app.rendering.errors import RemoteError, RenderTimeoutError, RenderUnavailableError, SupersededError
-from render.request import SlabView, StackView
+from render.request import StackView
 
 _RECONNECT_FOR_S = 8.0
 _MOST_LOST = 2  # a request that met this many deaths of the process may be their cause
@@ -128,11 +129,12 @@ class RenderClient:
         )
         return RenderedPicture(body, header["media_type"], header)
 
-    async def slab(
+    async def volume_picture(
         self,
+        op: str,
         institution_id: int,
         series_key: int,
-        view: SlabView,
+        view: Mapping[str, Any],
         *,
         stack: int = 0,
         version: int = 0,
@@ -142,15 +144,18 @@ class RenderClient:
         generation: int = 0,
         timeout_s: float = 30.0,
     ) -> RenderedPicture:
-        """One encoded picture of a plane or slab; ``complete`` of its meta tells the share of slices it was made of."""
+        """One encoded picture of a volume. ``op``: 'slab' (``view``: of a SlabView) or 'volume' (of a rendering).
+
+        ``complete`` of its meta tells the share of slices it was made of.
+        """
         header, body = await self.ask(
-            "slab",
+            op,
             timeout_s,
             institution_id=institution_id,
             series_key=series_key,
             stack=stack,
             version=version,
-            view=asdict(view),
+            view=dict(view),
             coding=coding or {},
             viewer=viewer,
             viewport=viewport,

@@ -22,6 +22,7 @@ from app.rendering.manifest import describe_series
 from app.rendering.series import SeriesCache
 from app.rendering.slabs import code_pixels, make_slab, slab_view
 from app.rendering.values import ValuesSource
+from app.rendering.volume_pictures import make_volume
 from app.rendering.volumes import VolumeLoader
 from app.settings import Settings
 from dicomnet.database import Database
@@ -157,6 +158,16 @@ class RenderProcess:
         wait_s = _WHOLE_VOLUME_S if view.quality == "refined" else 0.0
         ready = await self._volumes.get(series, header.get("stack", 0), wait_s)
         made, data = await self._scheduled(header, partial(make_slab, ready, view, header.get("coding", {})))
+        return {**made, "version": series.version}, data
+
+    async def _op_volume(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """A rendering of the series' volume."""
+        series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
+        fields = header["view"]
+        ready = await self._volumes.get(
+            series, header.get("stack", 0), _WHOLE_VOLUME_S if fields.get("quality") == "refined" else 0.0
+        )
+        made, data = await self._scheduled(header, partial(make_volume, ready, fields, header.get("coding", {})))
         return {**made, "version": series.version}, data
 
     async def _scheduled(

@@ -6,6 +6,7 @@ One entry per kind; the stream dispatches by ``kind`` (absent: a frame of the st
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, cast
 
 from app.errors import BadRequestError
@@ -19,7 +20,10 @@ _NAMES = {"projection": "kind", "interpolation": "interpolation", "voi": "voi"}
 _MOST_STACKS = 10_000
 
 # What a picture's header tells of a volume view, besides what every picture tells.
-HEADER_FIELDS = (
+_HEADER_FIELDS = (
+    "camera",
+    "transfer",
+    "step_mm",
     "center_mm",
     "row_direction",
     "column_direction",
@@ -35,7 +39,7 @@ HEADER_FIELDS = (
 def is_volume_view(fields: Mapping[str, Any]) -> bool:
     """Whether the view looks into a volume. Raises BadRequestError for a kind that is not known."""
     kind = fields.get("kind", "stack")
-    if kind not in ("stack", "slab"):
+    if kind not in ("stack", "slab", "volume"):
         raise BadRequestError(what="kind")
     return kind != "stack"
 
@@ -63,8 +67,37 @@ def parse_slab(fields: Mapping[str, Any], *, quality: str, webp: bool) -> SlabVi
 
 def check_volume_view(fields: Mapping[str, Any]) -> None:
     """Raises BadRequestError, InvalidViewError for fields that no picture can answer."""
-    parse_slab(fields, quality="preview", webp=False)
+    _PARSE[str(fields.get("kind"))](fields, quality="preview", webp=False)
     _stack(fields)
+
+
+def slab_fields(fields: Mapping[str, Any], *, quality: str, webp: bool) -> dict[str, Any]:
+    """Of a SlabView. Raises BadRequestError, InvalidViewError."""
+    return asdict(parse_slab(fields, quality=quality, webp=webp))
+
+
+def rendering_fields(fields: Mapping[str, Any], *, quality: str, webp: bool) -> dict[str, Any]:
+    """What the render process makes a VolumeView of; camera, transfer function and cuts are judged there.
+
+    Raises BadRequestError.
+    """
+    values: dict[str, Any] = {"width": _whole(fields, "width", 1 << 16), "height": _whole(fields, "height", 1 << 16)}
+    for name, kinds in _RENDERING.items():
+        if fields.get(name) is not None:
+            if not isinstance(fields[name], kinds):
+                raise BadRequestError(what=name)
+            values[name] = fields[name]
+    settled = quality == "refined" and webp
+    return {**values, "quality": quality, "media_type": WEBP if settled else JPEG}
+
+
+_RENDERING: dict[str, tuple[type, ...]] = {
+    "camera": (str, dict),
+    "transfer": (str, list),
+    "clip_box": (list,),
+    "cuts": (list,),
+}
+_PARSE = {"slab": slab_fields, "volume": rendering_fields}
 
 
 async def volume_picture(
@@ -81,10 +114,12 @@ async def volume_picture(
     generation: int,
 ) -> RenderedPicture:
     """The picture of a volume view. Raises what the render process answers instead."""
-    return await render.slab(
+    kind = str(fields["kind"])
+    return await render.volume_picture(
+        kind,
         institution_id,
         series_key,
-        parse_slab(fields, quality=quality, webp=webp),
+        _PARSE[kind](fields, quality=quality, webp=webp),
         stack=_stack(fields),
         version=version,
         coding={"quality": REFINED_QUALITY if quality == "refined" else PREVIEW_QUALITY, "effort": 1},
@@ -96,7 +131,7 @@ async def volume_picture(
 
 def volume_header(fields: Mapping[str, Any], picture: RenderedPicture) -> dict[str, Any]:
     """What the header tells beyond a frame's picture."""
-    told = {name: picture.meta[name] for name in HEADER_FIELDS}
+    told = {name: picture.meta[name] for name in _HEADER_FIELDS if name in picture.meta}
     return {"kind": fields["kind"], "stack": _stack(fields), **told}
 
 

@@ -1,4 +1,4 @@
-"""Rules 23 and 24 of docs/stream-protocol.md: planes and slabs over the stream."""
+"""Rules 23 to 25 of docs/stream-protocol.md: planes, slabs and volume renderings over the stream."""
 
 from __future__ import annotations
 
@@ -127,6 +127,46 @@ async def test_rule_24_incomplete_volumes(house: House) -> None:
         header, _ = await refined(viewer)
         assert header["complete"] == 100 * (COUNT - 1) // COUNT
         assert header["report"]["missing_mm"] == [9 * 2.5]
+
+
+async def test_rule_25_volume_renderings(house: House) -> None:
+    study, series = await house.store(*ct_series(COUNT, SIDE))
+    points = [[-1024, 0.0, [0, 0, 0]], [0, 0.05, [200, 100, 50]], [1500, 0.9, [255, 255, 255]]]
+    wish: dict[str, Any] = {"t": "view", "series": series, "viewport": "v", "kind": "volume", "width": 64, "height": 48}
+    async with viewing(house, await house.staff(), study) as viewer:
+        await viewer.send(**wish, generation=1, transfer=points)
+        header, data = await refined(viewer)
+        front = np.asarray(Image.open(io.BytesIO(data)), int)
+        assert front.shape == (48, 64, 3) and front.std() > 10
+        assert (header["kind"], header["complete"], header["stacks"], header["transfer"]) == (
+            "volume",
+            100,
+            1,
+            "custom",
+        )
+        camera = header["camera"]
+        assert camera["focal_point"] == pytest.approx([7.75, 7.75, (COUNT - 1) * 2.5 / 2])
+        assert camera["position"][1] < 0 and camera["view_up"] == [0, 0, 1]
+        preview = next(picture for picture, _ in viewer.pictures if picture["quality"] == "preview")
+        assert (preview["width"], preview["height"]) == (32, 24)
+        # The camera that came back makes the same picture; a cut of everything an empty one.
+        await viewer.send(**wish, generation=2, transfer=points, camera=camera)
+        assert np.abs(np.asarray(Image.open(io.BytesIO((await refined(viewer))[1])), int) - front).max() <= 2
+        everything = {"kind": "box", "low": [-999, -999, -999], "high": [999, 999, 999]}
+        await viewer.send(**wish, generation=3, transfer=points, cuts=[everything])
+        assert np.asarray(Image.open(io.BytesIO((await refined(viewer))[1]))).max() <= 2
+        for wrong, code in (
+            ({"camera": "Q"}, "render.invalid_view"),
+            ({"camera": {"position": [0, 0]}}, "render.invalid_view"),
+            ({"camera": 3}, "http.bad_request"),
+            ({"transfer": "nothing"}, "render.invalid_view"),
+            ({"transfer": [[1, 2]]}, "render.invalid_view"),
+            ({"cuts": [{"kind": "star"}]}, "render.invalid_view"),
+            ({"cuts": [7]}, "render.invalid_view"),
+            ({"clip_box": [1]}, "render.invalid_view"),
+        ):
+            await viewer.send(**{**wish, "generation": 9, **wrong})
+            assert (await viewer.text("error"))["code"] == code, wrong
 
 
 # Fields ---------------------------------------------------------------------------------------------------------

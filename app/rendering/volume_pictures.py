@@ -1,0 +1,144 @@
+"""Volume renderings in the render process: from the message's fields to an encoded picture and what is told of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+import numpy as np
+
+from app.rendering.slabs import code_pixels, describe_report
+from app.rendering.volumes import ReadyVolume
+from render.camera import Camera, Point, facing
+from render.cuts import BoxCut, BrushCut, CurveCut, Cut, PlaneCut
+from render.errors import InvalidViewError
+from render.raycast import VolumeRenderer
+from render.request import JPEG
+from render.scene import PreparedVolume
+from render.slab import corners_mm
+from render.transfer import TransferFunction, TransferPoint, preset
+from render.volume import Volume
+from render.volume_view import VolumeView
+
+_AROUND = 1.05  # a preset camera shows this much more than the volume
+
+
+@dataclass
+class _Prepared:
+    """A volume's cells and cut mask, used by one picture at a time."""
+
+    volume: PreparedVolume
+    lock: threading.Lock
+
+
+@lru_cache(maxsize=1)
+def _renderer() -> VolumeRenderer:
+    return VolumeRenderer()
+
+
+_preparing = threading.Lock()
+
+
+def _prepared(volume: Volume) -> _Prepared:
+    with _preparing:
+        kept = volume.extra.get("prepared")
+        if kept is None:
+            kept = volume.extra["prepared"] = _Prepared(_renderer().prepare(volume), threading.Lock())
+        return kept
+
+
+def make_volume(ready: ReadyVolume, fields: Mapping[str, Any], coding: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """(what is told of the picture, its bytes). Raises InvalidViewError, VolumeTooSmallError."""
+    started = time.perf_counter()
+    prepared = _prepared(ready.volume)
+    view = volume_view(fields, ready.volume)
+    with prepared.lock:
+        picture = _renderer().render(prepared.volume, view)
+    rendered = time.perf_counter()
+    coded = code_pixels(picture.pixels, view.media_type, coding)
+    height, width = picture.pixels.shape[:2]
+    return {
+        "media_type": coded.media_type,
+        "coding_quality": coded.quality,
+        "ssim": coded.ssim,
+        "width": width,
+        "height": height,
+        "window_center": None,
+        "window_width": None,
+        "voi": "transfer",
+        "backend": picture.backend,
+        "quality": picture.quality,
+        "camera": asdict(view.camera),
+        "transfer": view.transfer.name,
+        "step_mm": picture.step_mm,
+        "complete": picture.complete_percent,
+        "stacks": ready.stacks,
+        "report": describe_report(ready.volume.report),
+        "render_ms": round((rendered - started) * 1000, 2),
+        "encode_ms": round((time.perf_counter() - rendered) * 1000, 2),
+    }, coded.data
+
+
+def volume_view(fields: Mapping[str, Any], volume: Volume) -> VolumeView:
+    """The view of a message's fields; a camera by letter looks at all of the volume. Raises InvalidViewError."""
+    try:
+        box = fields.get("clip_box")
+        return VolumeView(
+            int(fields["width"]),
+            int(fields["height"]),
+            _camera(fields.get("camera", "A"), volume),
+            _transfer(fields.get("transfer", "bone")),
+            tuple(_cut(cut, volume) for cut in fields.get("cuts") or ()),
+            clip_box=(_point(box[0]), _point(box[1])) if box is not None else None,
+            quality=fields.get("quality", "refined"),
+            media_type=fields.get("media_type", JPEG),
+        )
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError):
+        raise InvalidViewError(what="fields") from None
+
+
+def _point(value: Any) -> Point:
+    x, y, z = (float(number) for number in value)
+    return x, y, z
+
+
+def _camera(value: Any, volume: Volume) -> Camera:
+    if isinstance(value, str):
+        corners = corners_mm(volume)
+        radius_mm = float(np.linalg.norm(corners - corners.mean(axis=0), axis=1).max())
+        return facing(value, volume.center_lps_mm, radius_mm * _AROUND)
+    given = cast("Mapping[str, Any]", value)
+    scale, angle = given.get("parallel_scale_mm"), given.get("view_angle_degrees")
+    return Camera(
+        _point(given["position"]),
+        _point(given["focal_point"]),
+        _point(given["view_up"]),
+        float(scale) if scale is not None else None,
+        float(angle) if angle is not None else None,
+    )
+
+
+def _transfer(value: Any) -> TransferFunction:
+    """A preset by name, or the points of the person's own: [value, opacity of 1 mm, [red, green, blue]]."""
+    if isinstance(value, str):
+        return preset(value)
+    points = tuple(TransferPoint(float(at), float(opacity), _point(colour)) for at, opacity, colour in value)
+    return TransferFunction(points)
+
+
+def _cut(value: Mapping[str, Any], volume: Volume) -> Cut:
+    kind, remove = value["kind"], "outside" if value.get("remove") == "outside" else "inside"
+    if kind == "box":
+        return BoxCut(_point(value["low"]), _point(value["high"]), remove)
+    if kind == "plane":
+        return PlaneCut(_point(value["point"]), _point(value["normal"]))
+    if kind == "brush":
+        return BrushCut(tuple(_point(center) for center in value["centers"]), float(value["radius_mm"]))
+    if kind == "curve":
+        points = tuple((float(column), float(row)) for column, row in value["points"])
+        return CurveCut(_camera(value["camera"], volume), int(value["width"]), int(value["height"]), points, remove)
+    raise InvalidViewError(what="cut")
