@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.rendering.slabs import code_pixels, describe_report
 from app.rendering.volumes import ReadyVolume
@@ -17,13 +18,14 @@ from render.camera import Camera, Point, facing
 from render.cuts import BoxCut, BrushCut, CurveCut, Cut, PlaneCut
 from render.errors import InvalidViewError
 from render.raycast import VolumeRenderer
-from render.request import JPEG
+from render.request import JPEG, SlabView
 from render.scene import PreparedVolume
-from render.slab import corners_mm
+from render.slab import corners_mm, render_slab
 from render.transfer import TransferFunction, TransferPoint, preset
 from render.volume import Volume
 from render.volume_view import VolumeView
 
+_THROUGH_MM = 1e5
 _AROUND = 1.05  # a preset camera shows this much more than the volume
 
 
@@ -56,11 +58,15 @@ def make_volume(ready: ReadyVolume, fields: Mapping[str, Any], coding: dict[str,
     started = time.perf_counter()
     prepared = _prepared(ready.volume)
     view = volume_view(fields, ready.volume)
-    with prepared.lock:
-        picture = _renderer().render(prepared.volume, view)
+    if view.transfer.blend == "maximum":
+        pixels, step_mm = _projection(prepared, view)
+    else:
+        with prepared.lock:
+            picture = _renderer().render(prepared.volume, view)
+        pixels, step_mm = picture.pixels, picture.step_mm
     rendered = time.perf_counter()
-    coded = code_pixels(picture.pixels, view.media_type, coding)
-    height, width = picture.pixels.shape[:2]
+    coded = code_pixels(pixels, view.media_type, coding)
+    height, width = pixels.shape[:2]
     return {
         "media_type": coded.media_type,
         "coding_quality": coded.quality,
@@ -70,17 +76,49 @@ def make_volume(ready: ReadyVolume, fields: Mapping[str, Any], coding: dict[str,
         "window_center": None,
         "window_width": None,
         "voi": "transfer",
-        "backend": picture.backend,
-        "quality": picture.quality,
+        "backend": _renderer().name,
+        "quality": view.quality,
         "camera": asdict(view.camera),
         "transfer": view.transfer.name,
-        "step_mm": picture.step_mm,
-        "complete": picture.complete_percent,
+        "step_mm": step_mm,
+        "complete": ready.volume.report.complete_percent,
         "stacks": ready.stacks,
         "report": describe_report(ready.volume.report),
         "render_ms": round((rendered - started) * 1000, 2),
         "encode_ms": round((time.perf_counter() - rendered) * 1000, 2),
     }, coded.data
+
+
+def _projection(prepared: _Prepared, view: VolumeView) -> tuple[NDArray[np.uint8], float]:
+    """(picture, mm between samples) of the largest values along the camera's way, by the slab kernels: gray, parallel.
+
+    The transfer function's ends are the window. Raises InvalidViewError for cuts and perspective, which it has not.
+    """
+    if view.cuts or view.clip_box is not None or view.camera.parallel_scale_mm is None:
+        raise InvalidViewError(what="cuts or perspective of a maximum")
+    function, scale = view.transfer, (0.0, 1.0)
+    if function.values != "HU":
+        with prepared.lock:
+            scale = prepared.volume.scale(function.values)
+    low, high = (scale[0] + function.points[end].value * (scale[1] - scale[0]) for end in (0, -1))
+    right, up, _ = view.camera.axes()
+    shrink = 2 if view.quality == "preview" else 1
+    slab = SlabView(
+        -(-view.width // shrink),
+        -(-view.height // shrink),
+        _point(right),
+        _point(-up),
+        view.camera.focal_point,
+        2 * view.camera.parallel_scale_mm / view.height * shrink,
+        _THROUGH_MM,
+        "maximum",
+        voi="window",
+        window_center=(low + high) / 2,
+        window_width=max(high - low, 1e-3),
+        quality=view.quality,
+    )
+    picture = render_slab(prepared.volume.volume, slab)
+    return picture.pixels, picture.thickness_mm / max(1, picture.samples - 1)
 
 
 def volume_view(fields: Mapping[str, Any], volume: Volume) -> VolumeView:

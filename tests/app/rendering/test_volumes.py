@@ -151,6 +151,24 @@ async def test_what_makes_no_volume_is_refused(house: House) -> None:
             await process._op_slab(wish(house, turned, SlabView(8, 8)) | {"view": {"width": 8, "height": 8, "x": 3}})
 
 
+async def test_a_maximum_from_the_front_equals_the_slab_through_everything(house: House) -> None:
+    _, series_key = await house.store(*ct_series(COUNT, SIDE, **PLAIN))
+    async with inside(house) as process:
+        wanted = {"institution_id": house.institution, "series_key": series_key}
+        fields = {"width": 48, "height": 40, "camera": "A", "transfer": "mip", "quality": "refined", "media_type": PNG}
+        told, data = await process._op_volume({**wanted, "view": fields})
+        camera = told["camera"]
+        view = SlabView(
+            *(48, 40, *PLANES["coronal"], tuple(camera["focal_point"])),
+            *(camera["parallel_scale_mm"] * 2 / 40, 1e4, "maximum"),
+            media_type=PNG,
+        )
+        _, expected_data = await process._op_slab(wish(house, series_key, view))
+        assert np.array_equal(decode(data, colour=False), decode(expected_data, colour=False))
+        assert decode(data, colour=False).max() > 100
+        assert told["transfer"] == "mip" and told["step_mm"] == pytest.approx(0.7)
+
+
 # Records to planes ----------------------------------------------------------------------------------------------
 
 RECORD = OpenRecord(

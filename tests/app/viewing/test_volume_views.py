@@ -164,6 +164,7 @@ async def test_rule_25_volume_renderings(house: House) -> None:
             ({"cuts": [{"kind": "star"}]}, "render.invalid_view"),
             ({"cuts": [7]}, "render.invalid_view"),
             ({"clip_box": [1]}, "render.invalid_view"),
+            ({"transfer": "mip", "cuts": [everything]}, "render.invalid_view"),
         ):
             await viewer.send(**{**wish, "generation": 9, **wrong})
             assert (await viewer.text("error"))["code"] == code, wrong
