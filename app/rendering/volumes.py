@@ -52,6 +52,11 @@ class _Making:
     whole: asyncio.Task[Volume]
 
 
+def _bytes_of(volume: Volume) -> int:
+    """What a volume may keep in memory: its values, its cells, and a mask of cuts of a byte per voxel."""
+    return volume.nbytes + int(volume.values.size)
+
+
 def slice_planes(frames: Sequence[FramePlace]) -> list[SlicePlane]:
     """Planes of all frames that can be decoded; scouts are left out where there is anything else.
 
@@ -98,7 +103,7 @@ class VolumeLoader:
     def __init__(self, settings: Settings, frames: FrameLoader) -> None:
         self._frames = frames
         self._budget = settings.volume_memory_mb << 20
-        self.residency: Residency[Volume] = Residency(self._budget, lambda volume: volume.nbytes, time.monotonic)
+        self.residency: Residency[Volume] = Residency(self._budget, _bytes_of, time.monotonic)
         self._plans: OrderedDict[tuple[int, int, int], _Planned] = OrderedDict()
         self._making: dict[Place, _Making] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -136,8 +141,8 @@ class VolumeLoader:
 
     def _start(self, key: Place, series: OpenSeries, planned: _Planned) -> _Making:
         plan = planned.stacks[key[3]]
-        if 2 * plan.voxels > self._budget:
-            raise VolumeTooLargeError(wanted=2 * plan.voxels, allowed=self._budget)
+        if 3 * plan.voxels > self._budget:
+            raise VolumeTooLargeError(wanted=3 * plan.voxels, allowed=self._budget)
         loop = asyncio.get_running_loop()
         first: asyncio.Future[Volume] = loop.create_future()
         making = _Making(first, loop.create_task(self._make(key, series, planned.slices, plan, first)))
@@ -168,8 +173,8 @@ class VolumeLoader:
                     if not first.done():
                         first.set_result(volume)
                 volume = await self._assembled(series, plan, kept, keep=False)
-            if volume.nbytes > self._budget:  # its values turned out to need 32 bits
-                raise VolumeTooLargeError(wanted=volume.nbytes, allowed=self._budget)
+            if _bytes_of(volume) > self._budget:  # its values turned out to need 32 bits
+                raise VolumeTooLargeError(wanted=_bytes_of(volume), allowed=self._budget)
         except Exception as error:
             self.residency.fail(key, error)
             raise
