@@ -64,8 +64,9 @@ def _case(name: str, volume: Volume, view: SlabView, target: tuple[float, float]
     plan, thickness_mm = plan_of(volume, view, place)
     step_mm = thickness_mm / (plan.samples - 1) if plan.samples > 1 else 1.0
     centered = _centered(volume, view, plan.samples)
-    _assert_equal(name, volume, centered, Reslice(volume, centered, plan.samples, step_mm))
-    peer = Reslice(volume, centered, plan.samples, step_mm, threads=cores(), floats=False)
+    same = _as_vtk_centres(centered, plan.samples, step_mm)
+    _assert_equal(name, volume, centered, Reslice(volume, same, plan.samples, step_mm))
+    peer = Reslice(volume, same, plan.samples, step_mm, threads=cores(), floats=False)
 
     samples, theirs = interleave(
         count, lambda: timed_ms(lambda: render_slab(volume, view)), lambda: timed_ms(peer.run, peer=True)
@@ -92,17 +93,21 @@ def _centered(volume: Volume, view: SlabView, samples: int) -> SlabView:
     return replace(view, center_mm=(x, y, z), thickness_mm=thickness_mm)
 
 
-def _assert_equal(name: str, volume: Volume, view: SlabView, peer: Reslice) -> None:
-    """The same values as VTK's, but for the border (repeated differently) and rounding at steep edges.
+def _as_vtk_centres(view: SlabView, samples: int, step_mm: float) -> SlabView:
+    """Along an axis VTK's slabs lie half a sample lower than those it makes in other directions (9.7)."""
+    if samples == 1 or (view.row_direction, view.column_direction) not in PLANES.values():
+        return view
+    normal = np.cross(view.row_direction, view.column_direction)
+    x, y, z = (float(v) for v in np.array(view.center_mm) + normal * (step_mm / 2))
+    return replace(view, center_mm=(x, y, z))
 
-    Where samples lie on voxel centres VTK's rounding may take a neighbouring slice for one of them (ours equals the
-    exact mean there), so that noise differs.
-    """
+
+def _assert_equal(name: str, volume: Volume, view: SlabView, peer: Reslice) -> None:
+    """The same values as VTK's, but for the border (repeated differently) and rounding at steep edges."""
     ours, theirs = slab_values(volume, view), peer.values()
     both = np.isfinite(ours) & (theirs > -1024)
     different = np.abs(ours - theirs)[both]
-    room = 4.0 if view.row_direction in [row for row, _ in PLANES.values()] else 1.0
-    if both.mean() < 0.2 or np.percentile(different, 99) > 2.0 * room or different.mean() > 0.5 * room:
+    if both.mean() < 0.2 or np.percentile(different, 99) > 2.0 or different.mean() > 0.5:
         raise BenchmarkError(f"mpr {name}: the values differ from VTK's by {different.mean():.2f} in the mean")
 
 
