@@ -205,3 +205,14 @@ test("zoomed out the wish is taken back; an ended right leaves nothing", async (
   expect(tiles.shown).toBeNull();
   expect(changes).toBeGreaterThan(0);
 });
+
+test("a tile that is being decoded is not asked for again", async () => {
+  const { layer: tiles } = layer();
+  tiles.display(display({}));
+  const [first] = asked();
+  const answering = answer(tiles, sent[0] ?? {}, first ? [first] : []);
+  tiles.display(display({ centerX: 0.5 + 256 / 3000 }));
+  expect(sent.length).toBe(2);
+  expect(asked()).not.toContainEqual(first);
+  await answering;
+});

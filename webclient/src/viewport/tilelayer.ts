@@ -66,6 +66,8 @@ export class TileLayer implements PictureLayer {
   readonly canvas: HTMLCanvasElement;
   private readonly tiles = new PictureCache<Tile>(ownMemoryBudget().tiles);
   private drawn = new Map<string, Tile>();
+  /** Here and acknowledged, but not decoded yet: asked for again the server would send them again. */
+  private readonly decoding = new Set<string>();
   private readonly looks = new Map<number, string>();
   private generation = 0;
   /** Asked for and not here yet, in the server's hands. */
@@ -150,7 +152,8 @@ export class TileLayer implements PictureLayer {
     const wish = this.wish;
     if (!wish || wish.look === this.failed) return;
     const near = wish.state.moving ? wish.visible : [...wish.visible, ...wish.ring];
-    const missing = near.filter((tile) => !this.tiles.has(keyOf(wish.look, tile))).slice(0, MOST_TILES);
+    const here = (key: string) => this.tiles.has(key) || this.decoding.has(key);
+    const missing = near.filter((tile) => !here(keyOf(wish.look, tile))).slice(0, MOST_TILES);
     const keys = missing.map((tile) => keyOf(wish.look, tile));
     if (keys.length === this.asked.size && keys.every((key) => this.asked.has(key))) return;
     this.asked = new Set(keys);
@@ -199,14 +202,17 @@ export class TileLayer implements PictureLayer {
   private async take(header: PictureHeader, bytes: ArrayBuffer): Promise<void> {
     const look = this.looks.get(header.generation);
     if (!look || this.over || !header.tile || header.level === undefined) return;
-    const image = await createImageBitmap(new Blob([bytes], { type: header.media_type }));
-    if (this.over) {
-      image.close();
-      return;
-    }
     const [column, row] = header.tile;
     const key = keyOf(look, { level: header.level, column, row });
     this.asked.delete(key);
+    this.decoding.add(key);
+    const blob = new Blob([bytes], { type: header.media_type });
+    const image = await createImageBitmap(blob).catch(() => null);
+    this.decoding.delete(key);
+    if (!image || this.over) {
+      image?.close();
+      return;
+    }
     this.tiles.put(key, {
       image,
       look,
