@@ -73,9 +73,10 @@ def chest_pixels(matrix: int = 3000) -> NDArray[np.uint16]:
     for top in range(0, matrix, rows):
         grid = Grid.centred(matrix, min(rows, matrix - top), pixel_mm, CHEST_TOP_MM + top * pixel_mm)
         path = _water_equivalent(grid, anatomy)
-        # Scatter lifts the thick parts; quantum noise grows as fewer quanta arrive.
+        # Scatter lifts the thick parts; quantum noise grows as fewer quanta arrive, and a machine's own enhancement
+        # of detail has doubled it before the image is sent: real ones cost 5 to 130 kB at 1080 wide, this one 50.
         log_exposure = -0.0175 * np.maximum(path, 0)
-        noise = rng.standard_normal(path.shape, np.float32) * (0.006 * np.exp(-0.5 * log_exposure))
+        noise = rng.standard_normal(path.shape, np.float32) * (0.02 * np.exp(-0.5 * log_exposure))
         values = 16383 * (0.99 + 0.215 * (log_exposure + noise))
         pixels[top : top + path.shape[0]] = np.clip(np.rint(values), 0, 16383).astype(np.uint16)
     return pixels
