@@ -72,7 +72,10 @@ export class Viewer implements LayerHost {
       changed: () => this.refreshChips(),
     });
     this.toolbar = new Toolbar(this.ui.tools, this.ui.chips, this.t, boot.language, this);
-    this.slider = new Slider(this.ui.slider, this.ui.thumb, this.ui.bubble, (frame) => this.scrollTo(frame));
+    this.slider = new Slider(this.ui.slider, this.ui.thumb, this.ui.bubble, (frame) => {
+      this.hands.rest();
+      this.scrollTo(frame);
+    });
     this.sheet = new Sheet(this.ui.sheet, this.ui.more, this.back);
     fillSheet(this);
     this.study = new Study(boot, this);
@@ -92,6 +95,7 @@ export class Viewer implements LayerHost {
       const act = actOf(event, keys, this);
       if (!act) return;
       event.preventDefault();
+      this.hands.rest();
       act();
     });
     // An entry of the history that Back comes to holds an older view in its address.
