@@ -230,7 +230,6 @@ def lossless(page: Page) -> None:
     expect(page.locator(".quality")).to_have_attribute("data-quality", "lossless", timeout=30_000)
 
 
-@pytest.mark.req("5.22")
 def test_windows_and_probes_are_local_once_the_values_are_there(house: House) -> None:
     study, _ = house.store(*ct_series(3, 64))
     page = open_viewer(house, study)
