@@ -38,6 +38,8 @@ _STATEMENTS = (
     "insert into viewing.prepared_picture (institution_id, series_key, series_version, kind, width, preset, "
     "renderer_version, media_type, object_key, object_size, frame_index, picture_width, picture_height, backend) "
     "values ($1, 1, 1, 'base', 1, 'file', 'v', 'image/jpeg', 'k', 1, 0, 1, 1, 'cpu')",
+    "insert into viewing.frame_values (institution_id, instance_key, coder_version, object_key, dtype, shape, "
+    "photometric_interpretation, frames) values ($1, 1, 'v', 'k', 'u8', '{1,1}', 'MONOCHROME2', '[]')",
 )
 
 
