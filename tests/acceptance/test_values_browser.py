@@ -215,6 +215,7 @@ def test_every_lossless_syntax_decodes_to_what_foreign_programs_decode(house: Ho
     assert wrong_ones(cases, found) == []
     assert {one["dtype"] for one in found} >= {"u8", "u16", "i16", "u32"}
     assert {one["coding"] for one in found} == {"htj2k", "raw"}
+    choose_the_uncompressed_mode(house)
 
 
 # The viewer -------------------------------------------------------------------------------------------------------
@@ -228,6 +229,28 @@ def open_viewer(house: House, study: int, search: str = "?debug=1") -> Page:
 
 def lossless(page: Page) -> None:
     expect(page.locator(".quality")).to_have_attribute("data-quality", "lossless", timeout=30_000)
+
+
+def choose_the_uncompressed_mode(house: House) -> None:
+    """Lossless by default; after the choice the same array comes as it is, and the mark says so."""
+    study, _ = house.store(*ct_series(1, 64))
+    page = open_viewer(house, study)
+    try:
+        lossless(page)
+        expect(page.locator(".quality")).not_to_contain_text("未压缩")
+        page.get_by_role("button", name="更多").click()
+        with page.expect_response("**/frames/0/values?coding=raw&packed=0") as answer:
+            page.get_by_text("原始数据不压缩传输").click()
+        assert answer.value.body() == values_of(0, 64).tobytes()
+        assert "content-encoding" not in answer.value.headers
+        expect(page.locator(".quality")).to_have_text("● 原始无损 · 未压缩", timeout=30_000)
+    finally:
+        page.evaluate("localStorage.clear()")
+        page.close()
+
+
+def test_the_uncompressed_mode_can_be_chosen(house: House) -> None:
+    choose_the_uncompressed_mode(house)
 
 
 def test_windows_and_probes_are_local_once_the_values_are_there(house: House) -> None:
