@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,8 @@ class Reslice:
     def __init__(
         self, volume: Volume, view: SlabView, samples: int, step_mm: float, *, threads: int = 0, floats: bool = True
     ) -> None:
-        import vtk
-        from vtk.util import numpy_support
-
+        vtk: Any = importlib.import_module("vtk")
+        numpy_support: Any = importlib.import_module("vtk.util.numpy_support")
         depth, rows, columns = volume.shape
         image: Any = vtk.vtkImageData()
         image.SetDimensions(columns, rows, depth)
@@ -63,8 +63,7 @@ class Reslice:
 
     def values(self) -> NDArray[np.float64]:
         """(y, x) values."""
-        from vtk.util import numpy_support
-
+        numpy_support: Any = importlib.import_module("vtk.util.numpy_support")
         self.run()
         scalars = self._reslice.GetOutput().GetPointData().GetScalars()
         return numpy_support.vtk_to_numpy(scalars).reshape(self._shape).astype(np.float64)

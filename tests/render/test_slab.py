@@ -215,8 +215,9 @@ NAN, INF = float("nan"), float("inf")
     ],
 )
 def test_views_that_no_picture_can_answer_are_refused(fields: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"width": 8, "height": 8, **fields}
     with pytest.raises(InvalidViewError) as refused:
-        SlabView(**{"width": 8, "height": 8, **fields})
+        SlabView(**given)
     assert refused.value.code == "render.invalid_view"
 
 

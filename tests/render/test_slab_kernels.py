@@ -49,8 +49,9 @@ def plan_through(
     across, down, through = turned[0] * extent, turned[1] * extent, turned[2] * 0.9
     middle = (np.array(shape[::-1]) - 1) / 2 + rng.normal(size=3)
     origin = middle - across * (width - 1) / 2 - down * (height - 1) / 2 - through * (samples - 1) / 2
-    vectors = [tuple(float(v) for v in vector) for vector in (origin, across, down, through)]
-    return SlabPlan(*vectors, width, height, samples, kind, cubic, **more)  # pyright: ignore[reportArgumentType]
+    given: list[Any] = [tuple(float(v) for v in vector) for vector in (origin, across, down, through)]
+    given += [width, height, samples, kind, cubic]
+    return SlabPlan(*given, **more)
 
 
 def places(plan: SlabPlan) -> NDArray[np.float64]:

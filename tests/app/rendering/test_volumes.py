@@ -72,7 +72,7 @@ def expected(number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.floor(np.clip((stored - 1399.5) / 2799.0 + 0.5, 0, 1) * 255 + 1e-6).astype(np.uint8)
 
 
-PLAIN = {"PixelSpacing": [0.7, 0.7], "RescaleIntercept": 0, "RescaleSlope": 1}
+PLAIN: dict[str, Any] = {"PixelSpacing": [0.7, 0.7], "RescaleIntercept": 0, "RescaleSlope": 1}
 
 
 async def test_a_plane_of_a_stored_series_shows_its_values(house: House) -> None:

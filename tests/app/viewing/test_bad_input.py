@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom.encaps import encapsulate
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, MultiFrameGrayscaleWordSecondaryCaptureImageStorage
 from websockets.exceptions import ConnectionClosed
 
 from app.rendering.frames import places
@@ -89,7 +89,7 @@ async def test_one_broken_frame_among_400(house: House) -> None:
     frames = [bytes(imagecodecs.jpegls_encode(values_of(index, 16))) for index in range(400)]
     frames[237] = frames[237][:9]
     ds = make_ct(Rows=16, Columns=16, NumberOfFrames=400, WindowCenter=176, WindowWidth=2400)
-    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7.3"
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
     ds.file_meta.TransferSyntaxUID = JPEG_LS
     ds.PixelData = encapsulate(frames)
     ds["PixelData"].VR = "OB"
@@ -112,7 +112,7 @@ async def test_one_broken_frame_among_400(house: House) -> None:
 async def test_five_thousand_deflated_frames(house: House) -> None:
     values = (np.arange(5000, dtype=np.uint16)[:, None, None] % 2400 * np.ones((1, 16, 16), np.uint16)).tobytes()
     ds = make_ct(Rows=16, Columns=16, NumberOfFrames=5000, WindowCenter=176, WindowWidth=2400, PixelData=values)
-    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7.3"
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
     ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     study, series = await house.store(as_bytes(ds))
     async with house.dial(await house.staff()) as socket:
