@@ -77,6 +77,7 @@ def build(force: bool = False) -> None:
         ("vite.staff.ts", ""),
         ("vite.values.ts", ""),
         ("vite.values.ts", "worker"),
+        ("vite.volume.ts", ""),
     ):
         command = ["node_modules/vite/bin/vite.js", "build", "--config", config, "--logLevel", "warn"]
         if run_node(command, CLOUDFILM_ENTRY=entry) != 0:
@@ -94,8 +95,9 @@ def _publish() -> None:
     decoder = WEBCLIENT / "node_modules" / "@cornerstonejs" / "codec-openjph"
     shutil.copy(decoder / "dist" / "openjphjs.wasm", WEBCLIENT / "dist" / "values" / "openjph.wasm")
     shutil.copy(decoder / "LICENSE", STATIC / "openjph-license.txt")
-    viewer, values = (sorted((WEBCLIENT / "dist" / name).iterdir()) for name in ("viewer", "values"))
-    for path in (*viewer, *values):
+    for path in (
+        file for name in ("viewer", "values", "volume") for file in sorted((WEBCLIENT / "dist" / name).iterdir())
+    ):
         content = path.read_bytes()
         name = f"{path.stem}-{hashlib.sha256(content).hexdigest()[:10]}{path.suffix}"
         (assets / name).write_bytes(content)

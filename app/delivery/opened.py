@@ -18,7 +18,9 @@ from app.viewing.prepared import PreparedPair, first_picture
 from app.viewing.studies import describe, key_series, open_study
 from dicomnet.archive.query import SeriesRow, StudyRow, get_study
 
-_LATER_FILES = frozenset({"values.js", "values-worker.js", "openjph.wasm"})  # the viewer fetches them when it may
+_LATER_FILES = frozenset(
+    {"values.js", "values-worker.js", "openjph.wasm", "volume.js"}
+)  # the viewer fetches them when it may
 
 
 def _label(series: SeriesRow, study: StudyRow | None) -> str:

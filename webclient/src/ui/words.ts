@@ -38,6 +38,7 @@ const WORDS = {
   invert: ["反色", "Invert"],
   info: ["信息", "Info"],
   reset: ["复位", "Reset"],
+  volume: ["三维", "3D"],
   auto: ["自动", "Auto"],
   file: ["默认", "Default"],
   language: ["English", "中文"],

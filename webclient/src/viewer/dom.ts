@@ -34,6 +34,7 @@ const ICONS: Record<string, string> = {
   elder: "M4 20l6-15 6 15M6 15h8M17 10l3-3m0 0l-3 0m3 0v3",
   keys: "M3 7h18v10H3zM7 11h.01M11 11h.01M15 11h.01M8 14h8",
   language: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM4 12h16M12 4c-5 5-5 11 0 16M12 4c5 5 5 11 0 16",
+  cube: "M12 3l8 4.5v9L12 21l-8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9",
   reset: "M5 12a7 7 0 1 0 2-5M5 4v4h4",
 };
 

@@ -1,5 +1,6 @@
 import { loadValues } from "../values/load";
 import { TileLayer } from "../viewport/tilelayer";
+import { offerVolume } from "../volume/load";
 import type { Boot } from "./manifest";
 import { Viewer } from "./viewer";
 import "./viewer.css";
@@ -12,5 +13,6 @@ const text = document.getElementById("boot")?.textContent;
 export const viewer = text ? new Viewer(JSON.parse(text) as Boot) : null;
 viewer?.add((host) => new TileLayer(host));
 loadValues(viewer?.boot.files);
+offerVolume(viewer);
 
 export { accounts } from "../net/memory";
