@@ -237,6 +237,7 @@ class Ingest:
                 temporary, announced = complete, replace(announced, sha256=b"")
             with _mapped(temporary) as view:
                 entry, sha256, values = self._inspect(view, announced)
+                size = len(view)  # with the Part 10 header that a bare data set has got
             key = rule.key(institution_id, values, sha256)
             self._objects.put_file(key, temporary)
             temporary = None

@@ -184,7 +184,7 @@ async def test_missing_uids_are_derived_the_same_way_each_time(institution: int,
 
 @pytest.mark.parametrize("with_meta", [True, False])
 async def test_files_without_preamble_are_stored_as_part_10(
-    institution: int, ingest: Ingest, objects: LocalObjects, with_meta: bool
+    database: Database, institution: int, ingest: Ingest, objects: LocalObjects, with_meta: bool
 ) -> None:
     data = as_bytes(make_ct())
     dataset_offset = 144 + struct.unpack_from("<I", data, 140)[0]
@@ -194,6 +194,7 @@ async def test_files_without_preamble_are_stored_as_part_10(
     assert kept[128:132] == b"DICM"
     assert kept.endswith(data[dataset_offset:])
     assert pydicom.dcmread(io.BytesIO(kept)).file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+    assert await database.fetchval(institution, "select object_size from archive.instance") == len(kept)
 
 
 def claim(data: bytes, length: int) -> bytes:
