@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +83,11 @@ def opened(server: Server, film: int) -> Iterator[tuple[Page, Wire]]:
         yield page, wire
 
 
+def heard(page: Page, condition: Callable[[], bool], what: str) -> None:
+    """Waits for something that the wire tells: its events arrive only inside a call to the browser."""
+    wait_until(lambda: page.evaluate("1") and condition(), 30, what)
+
+
 @pytest.mark.req("2.8")
 def test_only_visible_tiles_and_a_ring_are_fetched(opened: tuple[Page, Wire]) -> None:
     page, wire = opened
@@ -106,9 +111,7 @@ def test_only_visible_tiles_and_a_ring_are_fetched(opened: tuple[Page, Wire]) ->
         most *= min(SIDE // size, length // size + 2) + 2  # the tiles that it may touch, one more on either side
     page.wait_for_function("document.querySelector('canvas.tiles') && !document.querySelector('canvas.tiles').hidden")
     wanted = {tuple(tile) for message in wire.asked if message["level"] == 0 for tile in message["tiles"]}
-    wait_until(
-        lambda: len({tuple(h["tile"]) for h, _ in wire.tiles if h["level"] == 0}) >= len(wanted), 30, "the tiles"
-    )
+    heard(page, lambda: len({tuple(h["tile"]) for h, _ in wire.tiles if h["level"] == 0}) >= len(wanted), "the tiles")
     fetched = [tuple(header["tile"]) for header, _ in wire.tiles if header["level"] == 0]
     assert len(set(fetched)) == len(fetched), "no tile came twice"
     assert 0 < len(fetched) <= most
@@ -119,6 +122,6 @@ def test_only_visible_tiles_and_a_ring_are_fetched(opened: tuple[Page, Wire]) ->
     page.click('[data-tool="window"]')
     page.wait_for_selector('[data-tool="window"][aria-pressed="true"]')
     touch(page, line((x, y), (x + 40, y - 30)))
-    wait_until(lambda: len(wire.asked) > before, 30, "tiles of the new window")
+    heard(page, lambda: len(wire.asked) > before, "tiles of the new window")
     settled(page)
     assert wire.asked[-1]["voi"] == "window"
