@@ -3,7 +3,8 @@
 Cases are ``CLOCK/DATA/PROFILE/STATE``. Clock A: navigation to /viewer/{study} with a valid session and an empty
 cache. Clock B: a share's code is submitted after idle typing. The clock ends when the refined picture is painted at
 full viewport width; its pixels must have SSIM >= 0.95 to a plain rendering of the same frame. States: ``prepared``,
-``restarted`` (the server was just started again), ``arriving`` (opened at the last C-STORE response).
+``restarted`` (the server was just started again; of the code, three digits are typed after that, 300 ms a key),
+``arriving`` (opened at the last C-STORE response).
 In the same run, taken in turn: the link's floor (a bare page of the same bytes), Orthanc's own web viewer (without
 TLS, in its favour) and OHIF with cold and warm cache (in a desktop's viewport: on a phone's it shows 65 pixels).
 """
@@ -109,6 +110,8 @@ def _visitor(rig: Rig, subject: Subject, clock: str, state: str, count: int) -> 
                 )
                 waiting[-1].wait_for_timeout((6 if rig.quick else 20) * 1000)
             page = waiting.pop(0)
+            if state == "restarted":
+                rig.phone.type_again(page, str(share["code"]))
             return Visit(rig.phone.submit_code(page), page)
 
         return submit

@@ -73,6 +73,7 @@ def build(force: bool = False) -> None:
         return
     install_packages()
     for config, entry in (
+        ("vite.form.ts", ""),
         ("vite.viewer.ts", ""),
         ("vite.staff.ts", ""),
         ("vite.values.ts", ""),
@@ -96,7 +97,9 @@ def _publish() -> None:
     shutil.copy(decoder / "dist" / "openjphjs.wasm", WEBCLIENT / "dist" / "values" / "openjph.wasm")
     shutil.copy(decoder / "LICENSE", STATIC / "openjph-license.txt")
     for path in (
-        file for name in ("viewer", "values", "volume") for file in sorted((WEBCLIENT / "dist" / name).iterdir())
+        file
+        for name in ("form", "viewer", "values", "volume")
+        for file in sorted((WEBCLIENT / "dist" / name).iterdir())
     ):
         content = path.read_bytes()
         name = f"{path.stem}-{hashlib.sha256(content).hexdigest()[:10]}{path.suffix}"

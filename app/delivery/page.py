@@ -110,9 +110,18 @@ def code_page(language: str, expires_at: datetime, *, message: str = "", elder: 
         f'<input id="c" name="code" inputmode="numeric" autocomplete="one-time-code" pattern="[0-9]{{6}}" '
         f'maxlength="6" required autofocus {described}>{bad}'
         f'<button>{words["view"]}</button><p class="hint">{words["until"].format(time=local_time(expires_at))}'
-        f"<br>{words['help']}</p></form></main></body></html>"
+        f"<br>{words['help']}</p></form></main>{_form_script()}</body></html>"
     )
     return _document(language, head, body).encode()
+
+
+def _form_script() -> str:
+    """What keeps the connection warm while the code is typed and fetches the viewer ahead; nothing depends on it."""
+    files = client_files()
+    if "form.js" not in files:
+        return ""
+    ahead = " ".join(f"/{files[name]}" for name in ("viewer.css", "viewer.js") if name in files)
+    return f'<script defer src="/{files["form.js"]}" data-next="{ahead}"></script>'
 
 
 def message_page(language: str, text: str) -> bytes:

@@ -135,6 +135,23 @@ def test_a_lost_line_comes_back_to_the_same_view(ct: Study) -> None:
         assert shown_number(page) == 1
 
 
+def test_the_code_form_warms_the_line_and_fetches_the_viewer_ahead(ct: Study) -> None:
+    made = make_share(ct)
+    with device("phone") as context:
+        page = context.new_page()
+        page.clock.install()
+        with page.expect_request("**/assets/viewer-*.js"):
+            page.goto(ct.server.http + made.path)
+        page.clock.fast_forward(4_000)  # the connection has been quiet
+        with page.expect_response("**/healthz") as answer:
+            page.locator("input[name=code]").press_sequentially(made.code[:1])
+        assert answer.value.ok
+    with device("phone") as context:
+        page = context.new_page()
+        page.route("**/assets/form-*.js", lambda route: route.abort())
+        open_share(page, ct, made)  # without the script the form does as well
+
+
 def test_staff_search_and_share(ct: Study) -> None:
     with device("desktop") as context, ct.server.admin() as client:
         page = context.new_page()
