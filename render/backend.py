@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from render.errors import InvalidViewError
 from render.native import library
+
+if TYPE_CHECKING:
+    from render.native.raycast import Scene
+    from render.native.slab import Cells, SlabPlan, SlabResult
+    from render.scene import RayLayer
+    from render.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,10 @@ class DisplayTable:
 class Backend(Protocol):
     """What the engine asks of a backend."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Who makes the pictures now."""
+        ...
 
     def gray(self, source: NDArray[Any], tx: Taps, ty: Taps, table: DisplayTable) -> NDArray[np.uint8]:
         """(y, x) uint8: index image (uint8, int16, uint16, float32) resampled, then looked up."""
@@ -50,6 +60,51 @@ class Backend(Protocol):
 
     def rgb(self, source: NDArray[np.uint8], tx: Taps, ty: Taps) -> NDArray[np.uint8]:
         """(y, x, 3) uint8 resampled."""
+        ...
+
+
+class Slabs(Protocol):
+    """What planes and slabs are asked of; see native.slab.NativeSlabs."""
+
+    @property
+    def name(self) -> str:
+        """Who makes the pictures; each result names its own."""
+        ...
+
+    def cells(self, volume: Volume) -> Cells:
+        """Bounds of the volume's cells; kept with the volume."""
+        ...
+
+    def slab(
+        self,
+        volume: Volume,
+        plan: SlabPlan,
+        table: DisplayTable | None = None,
+        *,
+        outside: int = 0,
+        missing: float = float("nan"),
+        values: bool = False,
+        skip: bool = True,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> SlabResult:
+        """Picture (where a table is given) and, when ``values``, the reduced values."""
+        ...
+
+
+class RayDevice(Protocol):
+    """What draws volumes in place of the native kernels; see cuda.rays.CudaRays. Raises DeviceError."""
+
+    @property
+    def name(self) -> str:
+        """As pictures carry it."""
+        ...
+
+    def bounds(self, volume: Volume, shape: tuple[int, int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Smallest and largest value of each cell."""
+        ...
+
+    def draw(self, scene: Scene, layers: tuple[RayLayer, ...]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """(picture (y, x, 3), opacity and place of one half (y, x, 2))."""
         ...
 
 
@@ -134,9 +189,7 @@ def _work(source: NDArray[Any], out: NDArray[Any], ty: Taps) -> int:
 
 @lru_cache(maxsize=1)
 def choose_backend() -> Backend:
-    """CUDA where a device answers, else the native kernels."""
-    from render.cuda import device
+    """CUDA where a device answers (and the CPU behind it), else the native kernels."""
+    from render.cuda import choice
 
-    if device.available():
-        return device.CudaBackend()
-    return NativeBackend()
+    return choice.guarded_backend(NativeBackend())

@@ -39,9 +39,7 @@ class Encoded:
 def encode(pixels: Pixels, media_type: str, quality: int, *, effort: int = 2) -> bytes:
     """(y, x) or (y, x, 3) uint8 -> bytes; ``quality`` 1-100, ``effort`` 0-6 of WebP."""
     if media_type == JPEG:
-        if pixels.ndim == 2:
-            return simplejpeg.encode_jpeg(pixels[:, :, None], quality=quality, colorspace="GRAY")
-        return simplejpeg.encode_jpeg(pixels, quality=quality, colorspace="RGB", colorsubsampling="420")
+        return _jpeg(pixels, quality)
     if media_type == PNG:
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, "PNG", compress_level=4)
@@ -51,6 +49,22 @@ def encode(pixels: Pixels, media_type: str, quality: int, *, effort: int = 2) ->
         Image.fromarray(pixels).save(stream, "WEBP", quality=quality, method=effort)
         return stream.getvalue()
     raise InvalidViewError(what="media_type")
+
+
+def _jpeg(pixels: Pixels, quality: int) -> bytes:
+    """By the device's codec where there is one, else by libjpeg-turbo."""
+    from render.cuda import choice
+
+    device = choice.jpeg()
+    if device is None:
+        return _jpeg_here(pixels, quality)
+    return choice.jpeg_guard().run(lambda: device.encode(pixels, quality), lambda: _jpeg_here(pixels, quality))
+
+
+def _jpeg_here(pixels: Pixels, quality: int) -> bytes:
+    if pixels.ndim == 2:
+        return simplejpeg.encode_jpeg(pixels[:, :, None], quality=quality, colorspace="GRAY")
+    return simplejpeg.encode_jpeg(pixels, quality=quality, colorspace="RGB", colorsubsampling="420")
 
 
 def decode(data: bytes, *, colour: bool) -> Pixels:

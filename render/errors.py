@@ -67,3 +67,25 @@ class InvalidViewError(RenderError):
 
     code = "render.invalid_view"
     message = {"zh": "显示参数无效", "en": "The view parameters are not valid"}
+
+
+class DeviceError(RenderError):
+    """The graphics device could not make a picture; the CPU makes it instead."""
+
+    code = "render.device"
+    message: Mapping[str, str] = {"zh": "显卡未能生成图像", "en": "The graphics device could not make the picture"}
+    retryable = True
+
+
+class DeviceMemoryError(DeviceError):
+    """Too little memory on the device now, or a volume larger than its budget; ``data['what']``: which of them."""
+
+    code = "render.device_memory"
+    message = {"zh": "显卡内存不足", "en": "The graphics device is short of memory"}
+
+
+class DeviceFailedError(DeviceError):
+    """The device, its driver or a kernel's compilation failed: it is not asked again by this process."""
+
+    code = "render.device_failed"
+    message = {"zh": "显卡故障", "en": "The graphics device failed"}

@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from render.backend import RayDevice
 from render.camera import Camera, Point
 from render.errors import InvalidViewError
+from render.fallback import DeviceGuard
 from render.native import library, raycast
 from render.native.pool import CancelledPictureError
-from render.scene import PreparedVolume
+from render.scene import Bounds, PreparedVolume, Range, RayLayer, Shape
 from render.transfer import TransferFunction, TransferTables, make_tables
 from render.volume import Volume
 from render.volume_view import VolumeView
@@ -56,14 +58,28 @@ class VolumePicture:
 
 
 class VolumeRenderer:
-    """Pictures of volumes on an own pool of threads. ``definition``: ray by ray (for tests)."""
+    """Pictures of volumes on an own pool of threads. ``definition``: ray by ray (for tests). ``device``: what draws in
+    place of the native kernels, which stay at hand for when it cannot (``guard``)."""
 
-    def __init__(self, threads: int = 0, kernels: Any = None, *, definition: bool = False) -> None:
+    def __init__(
+        self,
+        threads: int = 0,
+        kernels: Any = None,
+        *,
+        definition: bool = False,
+        device: RayDevice | None = None,
+        guard: DeviceGuard | None = None,
+    ) -> None:
         self._kernels = kernels or raycast.load()
         self._threads = threads or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, "raycast") if self._threads > 1 else None
         self._march = self._kernels.cf_raycast_definition if definition else self._kernels.cf_raycast
-        self.name = "native"
+        self._device, self._guard = device, guard or DeviceGuard()
+
+    @property
+    def name(self) -> str:
+        """Who draws now; every picture names who made it."""
+        return "native" if self._device is None or self._guard.failed else self._device.name
 
     def close(self) -> None:
         """Stop the pool's threads."""
@@ -72,7 +88,13 @@ class VolumeRenderer:
 
     def prepare(self, volume: Volume) -> PreparedVolume:
         """Cells of a volume, once for all its pictures. Raises RenderError."""
-        return PreparedVolume(volume, self._kernels, self._layers)
+        return PreparedVolume(volume, self._kernels, self._layers, self._bounds)
+
+    def _bounds(self, volume: Volume, shape: Shape, native: Bounds) -> Range:
+        if self._device is None:
+            return native(volume, shape)
+        device = self._device
+        return self._guard.run(lambda: device.bounds(volume, shape), lambda: native(volume, shape))
 
     def _layers(self, work: Callable[[int, int], int], count: int) -> None:
         parts = max(1, min(self._threads * 2, count))
@@ -100,17 +122,40 @@ class VolumeRenderer:
             view = replace(view, width=(view.width + 1) // 2, height=(view.height + 1) // 2)
         step_mm = view.step_mm or min(prepared.volume.spacing_mm)
         step_mm *= 2.0 if view.quality == "preview" else 1.0
-        scene, start_mm, kept = _scene(prepared, view, step_mm, fused)
-        pixels = np.empty((view.height, view.width, 3), np.uint8)
-        seen = np.empty((view.height, view.width, 2), np.float32)
-        scene.rgb, scene.seen = _a(pixels), _a(seen)
-        self._draw(scene, cancel or Cancel())
-        del kept
+        layers = _layers(prepared, view, step_mm, fused)
+        scene, start_mm = _scene(prepared, view, step_mm, fused)
+        pixels, seen, backend = self._drawn(scene, layers, cancel or Cancel())
         depth = np.where(seen[..., 1] < 0, np.float32(np.nan), start_mm + seen[..., 1] * np.float32(step_mm))
         complete = prepared.volume.report.complete_percent
-        return VolumePicture(pixels, seen[..., 0], depth.astype(np.float32), self.name, view.quality, step_mm, complete)
+        return VolumePicture(pixels, seen[..., 0], depth.astype(np.float32), backend, view.quality, step_mm, complete)
 
-    def _draw(self, scene: raycast.Scene, cancel: Cancel) -> None:
+    def _drawn(
+        self, scene: raycast.Scene, layers: tuple[RayLayer, ...], cancel: Cancel
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32], str]:
+        """(picture, opacity and place of one half, who drew them). Raises CancelledPictureError."""
+        if cancel.flag[0]:
+            raise CancelledPictureError
+
+        def native() -> tuple[NDArray[np.uint8], NDArray[np.float32], str]:
+            return *self._draw(scene, layers, cancel), "native"
+
+        if self._device is None:
+            return native()
+        device = self._device
+        return self._guard.run(lambda: (*device.draw(scene, layers), device.name), native)
+
+    def _draw(
+        self, scene: raycast.Scene, layers: tuple[RayLayer, ...], cancel: Cancel
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        pixels = np.empty((scene.height, scene.width, 3), np.uint8)
+        seen = np.empty((scene.height, scene.width, 2), np.float32)
+        distances = [layer.prepared.distance_map(layer.tables) for layer in layers]
+        scene.layer = _here(layers[0], distances[0])
+        if len(layers) > 1:
+            scene.other = _here(layers[1], distances[1])
+        keep = layers[0].keep
+        scene.keep = None if keep is None else _a(keep)
+        scene.rgb, scene.seen = _a(pixels), _a(seen)
         counter = np.zeros(1, np.int32)
         arguments = (ctypes.addressof(scene), _a(counter), _a(cancel.flag))
         if self._pool is None:
@@ -119,6 +164,7 @@ class VolumeRenderer:
             statuses = list(self._pool.map(lambda _: self._march(*arguments), range(self._threads)))
         if raycast.CANCELLED in statuses:
             raise CancelledPictureError
+        return pixels, seen
 
     def pick(
         self,
@@ -157,14 +203,33 @@ class VolumeRenderer:
         return float(place[0]), float(place[1]), float(place[2])
 
 
-def _layer(prepared: PreparedVolume, tables: TransferTables) -> tuple[raycast.Layer, list[Any]]:
-    distance = prepared.distance_map(tables)
-    layer = raycast.Layer(
+def choose_renderer() -> VolumeRenderer:
+    """Volume rendering by CUDA where a device answers (and the CPU behind it), else by the native kernels."""
+    from render.cuda import choice
+
+    return VolumeRenderer(device=choice.rays(), guard=choice.guard())
+
+
+def _here(layer: RayLayer, distance: NDArray[np.uint8]) -> raycast.Layer:
+    """A layer with addresses in this process."""
+    prepared, tables = layer.prepared, layer.tables
+    return raycast.Layer(
         *(_a(prepared.volume.values), _a(distance), _a(tables.opacity), _a(tables.colour)),
         *(tuple(prepared.size.tolist()), tuple(prepared.cells.tolist())),
         *(len(tables.opacity), prepared.kind, tables.first, tables.steps),
     )
-    return layer, [distance, tables]
+
+
+def _layers(
+    prepared: PreparedVolume, view: VolumeView, step_mm: float, fused: PreparedVolume | None
+) -> tuple[RayLayer, ...]:
+    """The volumes of a picture with their tables; the cuts are of the first."""
+    keep = prepared.mask(view.cuts)
+    first = RayLayer(prepared, _tables(prepared, view.transfer, step_mm), view.cuts, keep)
+    if fused is None or view.fusion is None:
+        return (first,)
+    fused.mask(())
+    return first, RayLayer(fused, _tables(fused, view.fusion.function(), step_mm))
 
 
 def _tables(prepared: PreparedVolume, function: TransferFunction, step_mm: float) -> TransferTables:
@@ -173,17 +238,10 @@ def _tables(prepared: PreparedVolume, function: TransferFunction, step_mm: float
 
 def _scene(
     prepared: PreparedVolume, view: VolumeView, step_mm: float, fused: PreparedVolume | None
-) -> tuple[raycast.Scene, float, list[Any]]:
-    """The kernels' scene, how far before the first sample the camera stands (mm), and what must stay alive."""
+) -> tuple[raycast.Scene, float]:
+    """The kernels' scene without its addresses, and how far before the first sample the camera stands (mm)."""
     scene = raycast.Scene()
-    keep = prepared.mask(view.cuts)
-    scene.layer, kept = _layer(prepared, _tables(prepared, view.transfer, step_mm))
-    kept.append(keep)
-    scene.keep = None if keep is None else _a(keep)
-    if fused is not None and view.fusion is not None:
-        fused.mask(())
-        scene.other, more = _layer(fused, _tables(fused, view.fusion.function(), step_mm))
-        kept += more
+    if fused is not None:
         scene.to_other[:] = (fused.volume.lps_to_index @ prepared.volume.index_to_lps_mm)[:3].ravel().tolist()
     start_mm = _place_rays(scene, prepared.volume, view, step_mm)
     _clip(scene, prepared, view)
@@ -202,7 +260,7 @@ def _scene(
     scene.shade = int(function.diffuse > 0 or function.specular > 0)
     scene.jitter = int(view.jitter)
     scene.width, scene.height = view.width, view.height
-    return scene, start_mm, kept
+    return scene, start_mm
 
 
 def _place_rays(scene: raycast.Scene, volume: Volume, view: VolumeView, step_mm: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,11 @@ from render.volume import Volume
 _a = library.address
 # Runs a function over shares [begin, end) of so many layers, on the renderer's threads.
 OverLayers = Callable[[Callable[[int, int], int], int], None]
+# Finds (smallest, largest) value of cells of this shape (z, y, x); and one that may leave it to another.
+Shape = tuple[int, int, int]
+Range = tuple[NDArray[np.float32], NDArray[np.float32]]
+Bounds = Callable[[Volume, Shape], Range]
+BoundsOrNative = Callable[[Volume, Shape, Bounds], Range]
 
 
 class VolumeTooSmallError(RenderError):
@@ -37,10 +43,11 @@ class VolumeTooLargeError(RenderError):
 class PreparedVolume:
     """A volume with its cells (smallest and largest value of 8 x 8 x 8 voxels). One picture at a time.
 
-    ``layers``: how work over slices is spread. Raises VolumeTooSmallError, VolumeTooLargeError.
+    ``layers``: how work over slices is spread; ``bounds``: what may find the cells' values in place of
+    the native kernels. Raises VolumeTooSmallError, VolumeTooLargeError.
     """
 
-    def __init__(self, volume: Volume, kernels: Any, layers: OverLayers) -> None:
+    def __init__(self, volume: Volume, kernels: Any, layers: OverLayers, bounds: BoundsOrNative | None = None) -> None:
         depth, rows, columns = volume.shape
         if min(volume.shape) < 2:
             raise VolumeTooSmallError(shape=list(volume.shape))
@@ -51,15 +58,20 @@ class PreparedVolume:
         self.size = np.array([columns, rows, depth], np.int32)
         self.cells = np.array([(n - 1 + CELL - 1) // CELL for n in self.size], np.int32)
         self.kind = KINDS[volume.values.dtype]
-        shape = tuple(int(n) for n in self.cells[::-1])
-        self._low, self._high = np.empty(shape, np.float32), np.empty(shape, np.float32)
         self._share: tuple[float, float] | None = None
         self._cuts: tuple[Cut, ...] = ()
         self._keep: NDArray[np.uint8] | None = None  # flat, 4 bytes longer than the volume
         self._kept_cells: NDArray[np.uint8] | None = None
         self._maps: dict[tuple[bytes, float, float, tuple[Cut, ...]], NDArray[np.uint8]] = {}
-        values, size, low, high = _a(volume.values), _a(self.size), _a(self._low), _a(self._high)
-        self._layers(lambda a, b: kernels.cf_ray_cells(values, self.kind, size, low, high, a, b), shape[0])
+        shape = (int(self.cells[2]), int(self.cells[1]), int(self.cells[0]))
+        native = self._native_bounds
+        self._low, self._high = native(volume, shape) if bounds is None else bounds(volume, shape, native)
+
+    def _native_bounds(self, volume: Volume, shape: Shape) -> Range:
+        low, high = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        before = (_a(volume.values), self.kind, _a(self.size), _a(low), _a(high))
+        self._layers(lambda a, b: self._kernels.cf_ray_cells(*before, a, b), shape[0])
+        return low, high
 
     @property
     def nbytes(self) -> int:
@@ -139,3 +151,13 @@ class PreparedVolume:
         bitmap = cut.bitmap()
         arguments = (_a(keep), _a(self.size), _a(project), _a(bitmap), cut.width, cut.height, outside)
         self._layers(lambda a, b: self._kernels.cf_cut_bitmap(*arguments, a, b), int(self.size[2]))
+
+
+@dataclass(frozen=True)
+class RayLayer:
+    """One volume of a scene with its tables; ``keep``: the mask of its ``cuts`` or None."""
+
+    prepared: PreparedVolume
+    tables: TransferTables
+    cuts: tuple[Cut, ...] = ()
+    keep: NDArray[np.uint8] | None = None

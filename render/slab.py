@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from render.backend import DisplayTable
+from render.backend import DisplayTable, Slabs
 from render.errors import InvalidViewError
 from render.lut import Voi, apply_window
 from render.native.slab import MOST_SAMPLES, NativeSlabs, SlabPlan
@@ -52,13 +52,15 @@ class _Place:
 
 
 @lru_cache(maxsize=1)
-def choose_slabs() -> NativeSlabs:
-    """The kernels of this machine, loaded once."""
-    return NativeSlabs()
+def choose_slabs() -> Slabs:
+    """CUDA where a device answers (and the CPU behind it), else the native kernels; loaded once."""
+    from render.cuda import choice
+
+    return choice.guarded_slabs(NativeSlabs())
 
 
 def render_slab(
-    volume: Volume, view: SlabView, slabs: NativeSlabs | None = None, cancelled: Callable[[], bool] | None = None
+    volume: Volume, view: SlabView, slabs: Slabs | None = None, cancelled: Callable[[], bool] | None = None
 ) -> SlabPicture:
     """One picture. Raises InvalidViewError, CancelledPictureError."""
     place = place_of(volume, view)
@@ -74,7 +76,7 @@ def render_slab(
     return SlabPicture(
         made.picture,
         voi,
-        kernels.name,
+        made.backend,
         view.quality,
         _triple(place.center),
         _triple(place.across),
@@ -86,7 +88,7 @@ def render_slab(
     )
 
 
-def slab_values(volume: Volume, view: SlabView, slabs: NativeSlabs | None = None) -> NDArray[np.float32]:
+def slab_values(volume: Volume, view: SlabView, slabs: Slabs | None = None) -> NDArray[np.float32]:
     """Modality values (y, x) of the view, not a number where a ray misses the volume. Raises InvalidViewError."""
     plan, _ = plan_of(volume, view, place_of(volume, view))
     made = (slabs or choose_slabs()).slab(volume, plan, values=True)

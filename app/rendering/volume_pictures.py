@@ -17,7 +17,7 @@ from app.rendering.volumes import ReadyVolume
 from render.camera import Camera, Point, facing
 from render.cuts import BoxCut, BrushCut, CurveCut, Cut, PlaneCut
 from render.errors import InvalidViewError
-from render.raycast import VolumeRenderer
+from render.raycast import VolumeRenderer, choose_renderer
 from render.request import JPEG, SlabView
 from render.scene import PreparedVolume
 from render.slab import corners_mm, render_slab
@@ -39,7 +39,7 @@ class _Prepared:
 
 @lru_cache(maxsize=1)
 def _renderer() -> VolumeRenderer:
-    return VolumeRenderer()
+    return choose_renderer()
 
 
 _preparing = threading.Lock()
@@ -59,11 +59,11 @@ def make_volume(ready: ReadyVolume, fields: Mapping[str, Any], coding: dict[str,
     prepared = _prepared(ready.volume)
     view = volume_view(fields, ready.volume)
     if view.transfer.blend == "maximum":
-        pixels, step_mm = _projection(prepared, view)
+        pixels, step_mm, backend = _projection(prepared, view)
     else:
         with prepared.lock:
             picture = _renderer().render(prepared.volume, view)
-        pixels, step_mm = picture.pixels, picture.step_mm
+        pixels, step_mm, backend = picture.pixels, picture.step_mm, picture.backend
     rendered = time.perf_counter()
     coded = code_pixels(pixels, view.media_type, coding)
     height, width = pixels.shape[:2]
@@ -76,7 +76,7 @@ def make_volume(ready: ReadyVolume, fields: Mapping[str, Any], coding: dict[str,
         "window_center": None,
         "window_width": None,
         "voi": "transfer",
-        "backend": _renderer().name,
+        "backend": backend,
         "quality": view.quality,
         "camera": asdict(view.camera),
         "transfer": view.transfer.name,
@@ -89,8 +89,9 @@ def make_volume(ready: ReadyVolume, fields: Mapping[str, Any], coding: dict[str,
     }, coded.data
 
 
-def _projection(prepared: _Prepared, view: VolumeView) -> tuple[NDArray[np.uint8], float]:
-    """(picture, mm between samples) of the largest values along the camera's way, by the slab kernels: gray, parallel.
+def _projection(prepared: _Prepared, view: VolumeView) -> tuple[NDArray[np.uint8], float, str]:
+    """(picture, mm between samples, who made it) of the largest values along the camera's way, by the slab kernels: gray,
+    parallel.
 
     The transfer function's ends are the window. Raises InvalidViewError for cuts and perspective, which it has not.
     """
@@ -118,7 +119,7 @@ def _projection(prepared: _Prepared, view: VolumeView) -> tuple[NDArray[np.uint8
         quality=view.quality,
     )
     picture = render_slab(prepared.volume.volume, slab)
-    return picture.pixels, picture.thickness_mm / max(1, picture.samples - 1)
+    return picture.pixels, picture.thickness_mm / max(1, picture.samples - 1), picture.backend
 
 
 def volume_view(fields: Mapping[str, Any], volume: Volume) -> VolumeView:

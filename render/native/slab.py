@@ -42,11 +42,15 @@ class Slab(ctypes.Structure):
     )
 
 
-class _Cells(ctypes.Structure):
+class CellsOfSlab(ctypes.Structure):
+    """CfCells of kernels/slab.h."""
+
     _fields_ = (("low", ctypes.c_void_p), ("high", ctypes.c_void_p), *Grid._fields_)
 
 
-class _Table(ctypes.Structure):
+class Table(ctypes.Structure):
+    """CfTable of kernels/resample.h."""
+
     _fields_ = (
         ("entries", ctypes.c_void_p),
         ("first", ctypes.c_float),
@@ -58,8 +62,8 @@ class _Table(ctypes.Structure):
 _SLAB = [
     ctypes.c_void_p,
     ctypes.POINTER(Slab),
-    ctypes.POINTER(_Cells),
-    ctypes.POINTER(_Table),
+    ctypes.POINTER(CellsOfSlab),
+    ctypes.POINTER(Table),
     ctypes.c_int,
     ctypes.c_float,
     ctypes.c_void_p,
@@ -102,10 +106,11 @@ class SlabPlan:
 
 @dataclass(frozen=True)
 class SlabResult:
-    """``picture`` (y, x) uint8 or None; ``values`` (y, x) float32 or None."""
+    """``picture`` (y, x) uint8 or None; ``values`` (y, x) float32 or None; ``backend`` that made them."""
 
     picture: NDArray[np.uint8] | None
     values: NDArray[np.float32] | None
+    backend: str = "native"
 
 
 def _grid(volume: Volume) -> Grid:
@@ -158,18 +163,18 @@ class NativeSlabs:
         picture = np.empty((plan.height, plan.width), np.uint8) if table is not None else None
         reduced = np.empty((plan.height, plan.width), np.float32) if values else None
         a = library.address
-        cells = _Cells(None, None, 0, 0, 0)
+        cells = CellsOfSlab(None, None, 0, 0, 0)
         if skip and plan.kind != "mean" and plan.samples > CELL and not plan.cubic:
             bounds = self.cells(volume)
             depth, rows, columns = bounds.low.shape
-            cells = _Cells(a(bounds.low), a(bounds.high), columns, rows, depth)
-        shown = _Table(None, 0.0, 1.0, 0)
+            cells = CellsOfSlab(a(bounds.low), a(bounds.high), columns, rows, depth)
+        shown = Table(None, 0.0, 1.0, 0)
         if table is not None:
-            shown = _Table(a(table.entries), table.first, table.steps, len(table.entries))
+            shown = Table(a(table.entries), table.first, table.steps, len(table.entries))
         function = getattr(self._library, f"cf_slab_{_TYPES[volume.values.dtype]}{'_pixels' if pixels else ''}")
         before = (
             a(volume.values),
-            _struct(volume, plan),
+            slab_struct(volume, plan),
             cells,
             shown,
             outside,
@@ -183,8 +188,8 @@ class NativeSlabs:
         return SlabResult(picture, reduced)
 
 
-def _struct(volume: Volume, plan: SlabPlan) -> Slab:
-    """With the values to begin with that change nothing where the plan names none."""
+def slab_struct(volume: Volume, plan: SlabPlan) -> Slab:
+    """The kernels' view, with the values to begin with that change nothing where the plan names none."""
     infinity = float("inf")
     rising = plan.kind != "minimum"
     return Slab(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from render.backend import KERNELS, Backend, DisplayTable, NativeBackend, Taps
-from render.cuda import device
 from render.errors import InvalidViewError
 from render.filters import make_taps
 from render.native import build, library
+from tests.support.backends import BACKENDS, kernels_of
+from tests.support.kernel_builds import ARCHITECTURES, build_with_sanitizers, compile_cuda, run_hostile
 
 DTYPES = [np.uint8, np.int16, np.uint16, np.float32]
 
@@ -28,13 +26,11 @@ def _variants() -> list[str]:
     return [name for name in library.variants() if (library.LIBRARIES / f"kernels-{name}.so").is_file()]
 
 
-@pytest.fixture(scope="module", params=[*_variants(), "cuda"])
+@pytest.fixture(scope="module", params=[*_variants(), "cuda source", "cuda"])
 def backend(request: pytest.FixtureRequest) -> Any:
-    """Every native variant this processor runs, and CUDA where a device answers."""
-    if request.param == "cuda":
-        if not device.available():
-            pytest.skip("no CUDA device")
-        return device.CudaBackend()
+    """Every native variant this processor runs; CUDA's source on this machine, and on a device where one answers."""
+    if request.param in BACKENDS:
+        return kernels_of(request.param).images
     return NativeBackend(2, library.load(library.LIBRARIES / f"kernels-{request.param}.so"))
 
 
@@ -138,33 +134,11 @@ def test_a_constant_image_stays_constant_at_any_zoom(backend: Backend) -> None:
 # CUDA without a device ----------------------------------------------------------------------------------------
 
 
-def _nvrtc() -> ctypes.CDLL:
-    pathfinder = pytest.importorskip("cuda.pathfinder")
-    try:
-        return ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("nvrtc").abs_path)
-    except Exception as error:
-        pytest.skip(f"NVRTC is not installed: {error}")
-
-
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_cuda_source_compiles(architecture: str) -> None:
-    nvrtc = _nvrtc()
-    program = ctypes.c_void_p()
-    text = device.source().encode()
-    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"resample.cu", 0, None, None) == 0
-    options = (ctypes.c_char_p * 3)(f"--gpu-architecture={architecture}".encode(), b"--std=c++17", b"--fmad=false")
-    status = nvrtc.nvrtcCompileProgram(program, 3, options)
-    size = ctypes.c_size_t()
-    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-    log = ctypes.create_string_buffer(size.value)
-    nvrtc.nvrtcGetProgramLog(program, log)
-    assert status == 0, log.value.decode()
-    nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size))
-    code = ctypes.create_string_buffer(size.value)
-    nvrtc.nvrtcGetCUBIN(program, code)
+    code = compile_cuda("resample.cu", architecture)
     for name in (*KERNELS.values(), "cf_rgb_u8"):
-        assert name.encode() in code.raw
-    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+        assert name.encode() in code
 
 
 # The native build ---------------------------------------------------------------------------------------------
@@ -192,20 +166,8 @@ print("clean")
 
 
 def test_hostile_geometry_is_clean_under_address_and_undefined_sanitizers(tmp_path: Path) -> None:
-    command, is_zig = build.compiler()
-    runtime = subprocess.run([*command, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
-    if is_zig or not Path(runtime).is_file():
-        pytest.skip("this compiler has no libasan")
     target = tmp_path / "kernels-asan.so"
-    flags = ["-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    subprocess.run([*command, *flags, *map(str, build.SOURCES), "-o", str(target)], check=True)
-    environment = {**os.environ, "LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", _HOSTILE, str(target)], env=environment, cwd=root, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.strip() == "clean"
+    run_hostile(_HOSTILE, target, build_with_sanitizers(target))
 
 
 def test_a_library_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from render.scene import VolumeTooSmallError
 from render.transfer import TransferFunction, TransferPoint, preset
 from render.volume import Volume
 from render.volume_view import FusionLayer, VolumeView
+from tests.support.backends import BACKENDS, kernels_of
 from tests.support.ray_oracle import render as oracle
 
 DTYPES = [np.int16, np.uint16, np.float32]
@@ -34,8 +35,12 @@ def _variants() -> list[str]:
     return [name for name in library.variants() if (library.LIBRARIES / f"kernels-{name}.so").is_file()]
 
 
-@pytest.fixture(scope="module", params=_variants())
+@pytest.fixture(scope="module", params=[*_variants(), "cuda source", "cuda"])
 def renderer(request: pytest.FixtureRequest) -> Any:
+    """Every native variant this processor runs; CUDA's source on this machine, and on a device where one answers."""
+    if request.param in BACKENDS:
+        yield kernels_of(request.param).renderer
+        return
     made = VolumeRenderer(2, raycast.load(library.LIBRARIES / f"kernels-{request.param}.so"))
     yield made
     made.close()

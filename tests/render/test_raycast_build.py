@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from render.cuda import device
 from render.native import build
+from tests.support.kernel_builds import ARCHITECTURES, build_with_sanitizers, compile_cuda, run_hostile
 
 _HOSTILE = """
 import numpy as np, sys
@@ -81,44 +77,13 @@ print("clean")
 
 
 def test_hostile_geometry_is_clean_under_sanitizers(tmp_path: Path) -> None:
-    command, is_zig = build.compiler()
-    runtime = subprocess.run([*command, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
-    if is_zig or not Path(runtime).is_file():
-        pytest.skip("this compiler has no libasan")
     target = tmp_path / "raycast-asan.so"
-    flags = ["-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-ffp-contract=off", "-fno-sanitize-recover=all"]
-    checks = "-fsanitize=address,undefined,float-cast-overflow"
-    units = [str(build.HERE / "kernels.cpp"), str(build.HERE / "raycast.cpp")]
-    subprocess.run([*command, *flags, checks, *units, "-o", str(target)], check=True)
-    environment = {**os.environ, "LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", _HOSTILE, str(target)], env=environment, cwd=root, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.strip() == "clean"
+    units = [build.HERE / "kernels.cpp", build.HERE / "raycast.cpp"]
+    run_hostile(_HOSTILE, target, build_with_sanitizers(target, units, ("float-cast-overflow",)))
 
 
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_cuda_source_compiles(architecture: str) -> None:
-    pathfinder = pytest.importorskip("cuda.pathfinder")
-    try:
-        nvrtc = ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("nvrtc").abs_path)
-    except Exception as error:
-        pytest.skip(f"NVRTC is not installed: {error}")
-    program = ctypes.c_void_p()
-    text = device.source("raycast.cu").encode()
-    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"raycast.cu", 0, None, None) == 0
-    options = (ctypes.c_char_p * 3)(f"--gpu-architecture={architecture}".encode(), b"--std=c++17", b"--fmad=false")
-    status = nvrtc.nvrtcCompileProgram(program, 3, options)
-    size = ctypes.c_size_t()
-    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-    log = ctypes.create_string_buffer(size.value)
-    nvrtc.nvrtcGetProgramLog(program, log)
-    assert status == 0, log.value.decode()
-    nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size))
-    code = ctypes.create_string_buffer(size.value)
-    nvrtc.nvrtcGetCUBIN(program, code)
+    code = compile_cuda("raycast.cu", architecture)
     for name in ("cf_raycast_i16", "cf_raycast_u16_fused", "cf_raycast_f32"):
-        assert name.encode() in code.raw
-    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+        assert name.encode() in code

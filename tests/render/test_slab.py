@@ -15,8 +15,16 @@ from render.frame import Frame
 from render.request import PLANES, SlabView, StackView
 from render.slab import render_slab, slab_values
 from render.volume import InvalidVolumeError, Volume
+from tests.support.backends import BACKENDS, kernels_of
 
 SPACING = (0.7, 0.8, 2.5)
+
+
+@pytest.fixture(autouse=True, params=BACKENDS)
+def slabs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every view here is drawn by each backend."""
+    made = kernels_of(request.param).slabs
+    monkeypatch.setattr("render.slab.choose_slabs", lambda: made)
 
 
 def phantom(shape: tuple[int, int, int] = (24, 40, 36), dtype: Any = np.int16) -> Volume:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from render.backend import DisplayTable
-from render.cuda import device
-from render.native import build, library
+from render.backend import DisplayTable, Slabs
+from render.native import library
 from render.native.pool import CancelledPictureError, run_tiles
 from render.native.slab import CELL, KINDS, NativeSlabs, SlabPlan
 from render.volume import Volume
+from tests.support.backends import BACKENDS, kernels_of
+from tests.support.kernel_builds import ARCHITECTURES, build_with_sanitizers, compile_cuda, run_hostile
 
 DTYPES = [np.int16, np.uint16, np.float32]
 
 
-@pytest.fixture(params=library.variants())
-def slabs(request: pytest.FixtureRequest) -> NativeSlabs:
-    """Every variant that this processor runs."""
+@pytest.fixture(params=[*library.variants(), "cuda source", "cuda"])
+def slabs(request: pytest.FixtureRequest) -> Slabs:
+    """Every variant that this processor runs; CUDA's source on this machine, and on a device where one answers."""
+    if request.param in BACKENDS:
+        return kernels_of(request.param).slabs
     return NativeSlabs(2, library.load(library.LIBRARIES / f"kernels-{request.param}.so"))
 
 
@@ -104,7 +103,7 @@ TOLERANCE = 0.15
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("samples", "cubic"), [(1, False), (1, True), (5, True), (41, False)])
-def test_values_equal_the_oracle(slabs: NativeSlabs, dtype: Any, kind: str, samples: int, cubic: bool) -> None:
+def test_values_equal_the_oracle(slabs: Slabs, dtype: Any, kind: str, samples: int, cubic: bool) -> None:
     shape = (31, 44, 57)
     volume = volume_of(dtype, shape)
     for seed in range(3):
@@ -146,7 +145,7 @@ def test_packets_equal_the_definition_bit_by_bit(
 
 
 @pytest.mark.parametrize("kind", ["maximum", "minimum"])
-def test_what_the_window_cannot_show_is_skipped_without_changing_the_picture(slabs: NativeSlabs, kind: str) -> None:
+def test_what_the_window_cannot_show_is_skipped_without_changing_the_picture(slabs: Slabs, kind: str) -> None:
     shape = (40, 50, 60)
     volume = volume_of(np.int16, shape)
     table = DisplayTable(np.arange(256, dtype=np.uint8), 500.0, 0.2)
@@ -160,7 +159,7 @@ def test_what_the_window_cannot_show_is_skipped_without_changing_the_picture(sla
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(17, 9, 8), (8, 16, 25), (1, 1, 1), (2, 30, 7)])
-def test_cells_bound_their_voxels_and_the_next(slabs: NativeSlabs, dtype: Any, shape: tuple[int, int, int]) -> None:
+def test_cells_bound_their_voxels_and_the_next(slabs: Slabs, dtype: Any, shape: tuple[int, int, int]) -> None:
     volume = volume_of(dtype, shape)
     cells = slabs.cells(volume)
     for z, y, x in np.ndindex(cells.low.shape):
@@ -170,7 +169,7 @@ def test_cells_bound_their_voxels_and_the_next(slabs: NativeSlabs, dtype: Any, s
         assert (cells.low[z, y, x], cells.high[z, y, x]) == (block.min(), block.max())
 
 
-def test_not_a_number_in_the_volume_hides_nothing_beside_it(slabs: NativeSlabs) -> None:
+def test_not_a_number_in_the_volume_hides_nothing_beside_it(slabs: Slabs) -> None:
     values = np.zeros((20, 20, 20), np.float32)
     values[3, 3, 3] = np.nan
     values[12, 5, 5] = 900.0
@@ -213,7 +212,7 @@ _HOSTILE = """
 import itertools, sys
 import numpy as np
 from pathlib import Path
-from render.backend import DisplayTable
+from render.backend import DisplayTable, Slabs
 from render.native import library
 from render.native.slab import KINDS, NativeSlabs, SlabPlan
 from render.volume import Volume
@@ -239,60 +238,21 @@ print("clean")
 """
 
 
-def _run(target: Path, **environment: str) -> None:
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", _HOSTILE, str(target)],
-        env={**os.environ, **environment},
-        cwd=root,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.strip() == "clean"
-
-
 def test_hostile_geometry_ends_in_a_picture() -> None:
     for name in library.variants():
-        _run(library.LIBRARIES / f"kernels-{name}.so")
+        run_hostile(_HOSTILE, library.LIBRARIES / f"kernels-{name}.so")
 
 
 def test_hostile_geometry_is_clean_under_address_and_undefined_sanitizers(tmp_path: Path) -> None:
-    command, is_zig = build.compiler()
-    runtime = subprocess.run([*command, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
-    if is_zig or not Path(runtime).is_file():
-        pytest.skip("this compiler has no libasan")
     target = tmp_path / "slab-asan.so"
-    # Casts to integers of what is not a number are checked, too: places are bounded before they are cast.
-    flags = ["-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-fno-sanitize-recover=all"]
-    checks = "-fsanitize=address,undefined,float-cast-overflow"
-    subprocess.run([*command, *flags, checks, *map(str, build.SOURCES), "-o", str(target)], check=True)
-    _run(target, LD_PRELOAD=runtime, ASAN_OPTIONS="detect_leaks=0")
+    run_hostile(_HOSTILE, target, build_with_sanitizers(target, checks=("float-cast-overflow",)))
 
 
 # CUDA without a device ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_cuda_source_compiles(architecture: str) -> None:
-    pathfinder = pytest.importorskip("cuda.pathfinder")
-    try:
-        nvrtc = ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("nvrtc").abs_path)
-    except Exception as error:
-        pytest.skip(f"NVRTC is not installed: {error}")
-    program = ctypes.c_void_p()
-    text = device.source("slab.cu").encode()
-    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"slab.cu", 0, None, None) == 0
-    options = (ctypes.c_char_p * 3)(f"--gpu-architecture={architecture}".encode(), b"--std=c++17", b"--fmad=false")
-    status = nvrtc.nvrtcCompileProgram(program, 3, options)
-    size = ctypes.c_size_t()
-    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-    log = ctypes.create_string_buffer(size.value)
-    nvrtc.nvrtcGetProgramLog(program, log)
-    assert status == 0, log.value.decode()
-    nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size))
-    code = ctypes.create_string_buffer(size.value)
-    nvrtc.nvrtcGetCUBIN(program, code)
+    code = compile_cuda("slab.cu", architecture)
     for name in ("cf_slab_i16", "cf_slab_u16", "cf_slab_f32"):
-        assert name.encode() in code.raw
-    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+        assert name.encode() in code
