@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,7 +15,7 @@ from render.backend import DisplayTable, Slabs
 from render.errors import InvalidViewError
 from render.lut import Voi, apply_window
 from render.native.slab import MOST_SAMPLES, NativeSlabs, SlabPlan
-from render.request import SlabView
+from render.request import SlabView, Vector
 from render.volume import Volume
 
 _FINE_ENTRIES = 4096
@@ -40,14 +40,14 @@ class SlabPicture:
     complete_percent: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Place:
-    """A view's geometry, unit directions in LPS."""
+    """A view's geometry, unit directions in LPS. Plain numbers: arrays of three cost more than a kernel's rows."""
 
-    center: NDArray[np.float64]
-    across: NDArray[np.float64]
-    down: NDArray[np.float64]
-    normal: NDArray[np.float64]
+    center: Vector
+    across: Vector
+    down: Vector
+    normal: Vector
     spacing_mm: float
 
 
@@ -78,9 +78,9 @@ def render_slab(
         voi,
         made.backend,
         view.quality,
-        _triple(place.center),
-        _triple(place.across),
-        _triple(place.down),
+        place.center,
+        place.across,
+        place.down,
         place.spacing_mm,
         thickness_mm,
         plan.samples,
@@ -101,18 +101,22 @@ def slab_values(volume: Volume, view: SlabView, slabs: Slabs | None = None) -> N
 
 def place_of(volume: Volume, view: SlabView) -> _Place:
     """Directions made perpendicular; an open middle and spacing settled so that the volume fits."""
-    across = np.array(view.row_direction, np.float64)
-    across /= np.linalg.norm(across)
-    down = np.array(view.column_direction, np.float64)
-    down -= across * float(across @ down)
-    down /= np.linalg.norm(down)
-    center = np.array(view.center_mm or volume.center_lps_mm, np.float64)
+    across = _unit(view.row_direction)
+    column = view.column_direction
+    along = _dot(across, column)
+    down = _unit((column[0] - along * across[0], column[1] - along * across[1], column[2] - along * across[2]))
+    center = view.center_mm or volume.center_lps_mm
     spacing = view.pixel_spacing_mm
     if spacing is None:
-        corners = corners_mm(volume)
-        wide, tall = (float(np.ptp(corners @ axis)) for axis in (across, down))
-        spacing = min(max(wide / view.width, tall / view.height, 1e-3), 1e3)
-    return _Place(center, across, down, np.cross(across, down), spacing)
+        low, high = _ends(volume, across)
+        top, bottom = _ends(volume, down)
+        spacing = min(max((high - low) / view.width, (bottom - top) / view.height, 1e-3), 1e3)
+    normal = (
+        across[1] * down[2] - across[2] * down[1],
+        across[2] * down[0] - across[0] * down[2],
+        across[0] * down[1] - across[1] * down[0],
+    )
+    return _Place(_triple(center), across, down, normal, spacing)
 
 
 def corners_mm(volume: Volume) -> NDArray[np.float64]:
@@ -127,20 +131,24 @@ def plan_of(
     volume: Volume, view: SlabView, place: _Place, start: float | None = None, enough: float | None = None
 ) -> tuple[SlabPlan, float]:
     """(plan in voxels, thickness in mm that is looked at)."""
-    turn = volume.lps_to_index[:3, :3]
-    across, down = (_snapped(turn @ axis) * place.spacing_mm for axis in (place.across, place.down))
-    normal = _snapped(turn @ place.normal)
-    middle = turn @ place.center + volume.lps_to_index[:3, 3]
+    turn = _turn(volume)
+    across, down = (_snapped(_turned(turn, axis)) for axis in (place.across, place.down))
+    normal = _snapped(_turned(turn, place.normal))
+    middle = tuple(at + row[3] for at, row in zip(_turned(turn, place.center), turn, strict=True))
     first, step_mm, samples = _samples(volume, view, place, normal, middle)
-    origin = middle - across * ((view.width - 1) / 2) - down * ((view.height - 1) / 2) + normal * first
+    right, lower = place.spacing_mm * (view.width - 1) / 2, place.spacing_mm * (view.height - 1) / 2
+    origin = tuple(
+        m - a * right - d * lower + n * first for m, a, d, n in zip(middle, across, down, normal, strict=True)
+    )
     limit = 1e6  # voxels: beyond it float32 places say nothing
-    if float(np.abs(np.concatenate([origin, across * view.width, down * view.height])).max()) > limit:
+    wide, tall = place.spacing_mm * view.width, place.spacing_mm * view.height
+    if max(*map(abs, origin), *(abs(a) * wide for a in across), *(abs(d) * tall for d in down)) > limit:
         raise InvalidViewError(what="too far from the volume")
     plan = SlabPlan(
         _triple(origin),
-        _triple(across),
-        _triple(down),
-        _triple(normal * step_mm),
+        _scaled(across, place.spacing_mm),
+        _scaled(down, place.spacing_mm),
+        _scaled(normal, step_mm),
         view.width,
         view.height,
         samples,
@@ -153,25 +161,26 @@ def plan_of(
 
 
 def _samples(
-    volume: Volume, view: SlabView, place: _Place, normal: NDArray[np.float64], middle: NDArray[np.float64]
+    volume: Volume, view: SlabView, place: _Place, normal: Vector, middle: Sequence[float]
 ) -> tuple[float, float, int]:
     """(first sample in mm from the middle, step in mm, number). At most a voxel apart along every voxel axis.
 
     An odd number, so that one lies in the middle; along a voxel axis they lie on voxel centres, so that the largest
     value is one that was measured. Nothing is looked at before or behind the volume.
     """
-    step_mm = 1.0 / max(float(np.abs(normal).max()), 1e-9)
+    step_mm = 1.0 / max(*map(abs, normal), 1e-9)
     half = math.floor(view.thickness_mm / 2 / step_mm + 1e-6)
     if half == 0:
         return 0.0, step_mm, 1
     shift = 0.0
-    axes = np.flatnonzero(normal)
+    axes = [axis for axis in range(3) if normal[axis]]
     if len(axes) == 1:
-        at = float(middle[axes[0]])
-        shift = (round(at) - at) / float(normal[axes[0]])
-    depths = (corners_mm(volume) - place.center) @ place.normal - shift
-    low = max(-half, math.ceil(float(depths.min()) / step_mm - 1e-6))
-    high = min(half, math.floor(float(depths.max()) / step_mm + 1e-6))
+        at = middle[axes[0]]
+        shift = (round(at) - at) / normal[axes[0]]
+    front, back = _ends(volume, place.normal)
+    here = _dot(place.center, place.normal) + shift
+    low = max(-half, math.ceil((front - here) / step_mm - 1e-6))
+    high = min(half, math.floor((back - here) / step_mm + 1e-6))
     if low > high:
         return shift, step_mm, 1  # before or behind the volume: the picture is empty
     samples = high - low + 1
@@ -182,13 +191,47 @@ def _samples(
     return first, step_mm, samples
 
 
-def _snapped(direction: NDArray[np.float64]) -> NDArray[np.float64]:
+def _turn(volume: Volume) -> list[list[float]]:
+    """Rows of the matrix from LPS to index; kept with the volume."""
+    kept = volume.extra.get("lps_to_index_rows")
+    if kept is None:
+        kept = volume.extra["lps_to_index_rows"] = volume.lps_to_index[:3].tolist()
+    return kept
+
+
+def _ends(volume: Volume, direction: Vector) -> tuple[float, float]:
+    """Where the volume's outermost voxels begin and end along a direction, mm."""
+    corners = volume.extra.get("corners_mm")
+    if corners is None:
+        corners = volume.extra["corners_mm"] = corners_mm(volume).tolist()
+    along = [_dot(corner, direction) for corner in corners]
+    return min(along), max(along)
+
+
+def _snapped(direction: Vector) -> Vector:
     """Components that only rounding made are zero."""
-    small = np.abs(direction) < _ON_GRID * np.abs(direction).max()
-    return np.where(small, 0.0, direction)
+    small = _ON_GRID * max(map(abs, direction))
+    x, y, z = (0.0 if abs(v) < small else v for v in direction)
+    return x, y, z
 
 
-def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
+def _dot(a: Sequence[float], b: Sequence[float]) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _turned(rows: Sequence[Sequence[float]], vector: Vector) -> Vector:
+    return _dot(rows[0], vector), _dot(rows[1], vector), _dot(rows[2], vector)
+
+
+def _scaled(vector: Vector, by: float) -> Vector:
+    return vector[0] * by, vector[1] * by, vector[2] * by
+
+
+def _unit(vector: Vector) -> Vector:
+    return _scaled(vector, 1.0 / math.hypot(*vector))
+
+
+def _triple(values: Sequence[float]) -> Vector:
     return float(values[0]), float(values[1]), float(values[2])
 
 
@@ -227,9 +270,12 @@ def volume_table(volume: Volume, voi: Voi, inverse: bool) -> DisplayTable:
 
 
 def _value_range(volume: Volume) -> tuple[float, float]:
-    """Of the cells where there are any: a pass over all voxels once."""
-    cells = choose_slabs().cells(volume)
-    return float(cells.low.min()), float(cells.high.max())
+    """Of the cells where there are any: a pass over all voxels once, kept with the volume."""
+    kept = volume.extra.get("value_range")
+    if kept is None:
+        cells = choose_slabs().cells(volume)
+        kept = volume.extra["value_range"] = (float(cells.low.min()), float(cells.high.max()))
+    return kept
 
 
 @lru_cache(maxsize=256)

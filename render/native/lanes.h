@@ -73,14 +73,19 @@ static inline CfI cf_gather_words(const void* from, CfI index) {
 #endif
 }
 
+// Two neighbours that were read as one word of 32 bits; the pointer only tells their type.
+static inline CfPair cf_split(CfI words, const cf_i16*) { return {cf_float((words << 16) >> 16), cf_float(words >> 16)}; }
+
+static inline CfPair cf_split(CfI words, const cf_u16*) {
+  return {cf_float(words & 0xFFFF), cf_float((CfI)((CfUnsigned)words >> 16))};
+}
+
 static inline CfPair cf_gather_pair(const cf_i16* from, CfI index) {
-  const CfI words = cf_gather_words(from, index);
-  return {cf_float((words << 16) >> 16), cf_float(words >> 16)};
+  return cf_split(cf_gather_words(from, index), from);
 }
 
 static inline CfPair cf_gather_pair(const cf_u16* from, CfI index) {
-  const CfI words = cf_gather_words(from, index);
-  return {cf_float(words & 0xFFFF), cf_float((CfI)((CfUnsigned)words >> 16))};
+  return cf_split(cf_gather_words(from, index), from);
 }
 
 static inline CfF cf_gather(const cf_f32* from, CfI index) {

@@ -5,21 +5,15 @@
 
 #include <stdlib.h>
 
+#include "aligned.h"
 #include "lanes.h"
+#include "target.h"
 
 namespace {
 
 const float kSlack = 1e-3f;  // places are rounded: a box is taken this much wider
 const int kStrip = 8;         // packets whose place is found at once
 enum Where { kOutside, kWithin, kEdge };
-
-struct Target {
-  CfTable table;
-  cf_u8 outside;
-  float missing;
-  cf_u8* picture;
-  float* reduced;
-};
 
 // Ends of all places of a packet's samples [k, end).
 struct Box {
@@ -275,13 +269,6 @@ Sums best_chunks(const T* values, const CfSlab& s, const CfCells& cells, const P
   return sums;
 }
 
-// cf_table_index of every lane.
-CfI table_index(CfF value, const CfTable& table) {
-  const CfF place = (value - table.first) * table.steps + 0.5f, last = cf_all((float)(table.size - 1));
-  const CfF low = place >= 0.0f ? place : cf_all(0.0f);
-  return cf_truncate(low < last ? low : last);
-}
-
 void store(const CfSlab& s, const Target& to, const Sums& sums, int x, int y) {
   const int wide = s.width - x < CF_ACROSS ? s.width - x : CF_ACROSS;
   const int tall = s.height - y < CF_DOWN ? s.height - y : CF_DOWN;
@@ -335,6 +322,7 @@ int packets(const T* values, const CfSlab& s, const CfCells& cells, const Target
 
 template <typename T, int KIND>
 int packets(const T* values, const CfSlab& s, const CfCells& cells, const Target& to, int y_begin, int y_end) {
+  if (aligned<T, KIND>(values, s, cells, to, y_begin, y_end)) return 0;
   return s.cubic ? packets<T, KIND, true>(values, s, cells, to, y_begin, y_end)
                  : packets<T, KIND, false>(values, s, cells, to, y_begin, y_end);
 }
