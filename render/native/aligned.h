@@ -204,12 +204,11 @@ class Block {
     return r;
   }
 
-  // Along y, one slice: values between x and the next of a column of voxels, for samples [i, i + count).
-  void column(int axis, int other, int row, const Place& x, int i, int count, CfF (*out)[kReach / CF_LANES + 2]) {
+  // Values between x and the next, of the voxels along `axis` (y or z) that the columns need, for samples [i, i + count).
+  void column(int axis, int other, const Place& x, int i, int count, CfF (*out)[kReach / CF_LANES + 2]) {
     const int last = columns_.high - 1;
     const int stride = (int)strides_[axis];
     const T* from = values_ + other * strides_[3 - axis] + low_ * strides_[axis];
-    (void)row;
     for (int g = 0; g * CF_LANES <= last + 1; ++g) {
       CfI at;
       for (int lane = 0; lane < CF_LANES; ++lane) at[lane] = g * CF_LANES + lane;
@@ -231,7 +230,7 @@ class Block {
       if (kept(i, slot, iz, of)) continue;
       // Samples along x lie side by side: all of the chunk are taken while their lines are in the cache.
       const int first = axes_.through == 0 ? 0 : i, count = axes_.through == 0 ? count_ : 1;
-      column(1, iz, row, x, first, count, columns_of_[0]);
+      column(1, iz, x, first, count, columns_of_[0]);
       for (int n = first; n < first + count; ++n) {
         tags_[n][slot] = {iz, of};
         const float* from = reinterpret_cast<const float*>(columns_of_[0][n]);
@@ -247,7 +246,7 @@ class Block {
       const int iy = y.index + j, slot = iy & 1, of = axes_.through == 0 ? 0 : row;
       if (kept(i, slot, iy, of)) continue;
       const int first = axes_.through == 0 ? 0 : i, count = axes_.through == 0 ? count_ : 1;
-      column(2, iy, row, x, first, count, columns_of_[slot]);
+      column(2, iy, x, first, count, columns_of_[slot]);
       for (int n = first; n < first + count; ++n) tags_[n][slot] = {iy, of};
     }
     const CfF* a = columns_of_[y.index & 1][i];

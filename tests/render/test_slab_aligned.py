@@ -20,7 +20,7 @@ TABLE = DisplayTable((np.arange(4096) % 251).astype(np.uint8), -1024.0, 1.0)
 ORDERS = list(itertools.permutations(range(3)))
 
 
-def along(order: tuple[int, int, int], origin: Any, steps: Any, size: tuple[int, int], samples: int) -> dict[str, Any]:
+def along(order: tuple[int, ...], origin: Any, steps: Any, size: tuple[int, int], samples: int) -> dict[str, Any]:
     """Fields of a plan whose columns, rows and samples follow the voxel axes ``order``."""
     vectors = [[0.0, 0.0, 0.0] for _ in range(3)]
     for vector, axis, step in zip(vectors, order, steps, strict=True):
@@ -69,7 +69,7 @@ def test_views_along_axes_equal_the_definition_bit_by_bit(
     dtype: Any,
     shape: tuple[int, int, int],
     seed: int,
-    order: tuple[int, int, int],
+    order: tuple[int, ...],
     samples: int,
     kind: str,
     on_centres: bool,
@@ -93,7 +93,7 @@ def test_views_along_axes_equal_the_definition_bit_by_bit(
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("samples", [1, 13])
-def test_views_along_axes_equal_the_oracle(order: tuple[int, int, int], kind: str, samples: int) -> None:
+def test_views_along_axes_equal_the_oracle(order: tuple[int, ...], kind: str, samples: int) -> None:
     shape = (33, 47, 61)
     fields = along(order, (1.3, 2.4, 3.2), (0.7, 0.6, 0.9), (90, 50), samples)
     for dtype in DTYPES:
