@@ -43,12 +43,21 @@ def _begin(role: str, settings: Settings) -> None:
     _follow_supervisor()
 
 
-def _report_ready(detail: str = "") -> None:
-    """The supervisor waits for this line on standard output."""
-    # What the imports made lives as long as the process. A full collection would walk all of it (75 ms measured in the
-    # web role, with every socket waiting); frozen, it is never looked at again.
+def collect_and_freeze() -> None:
+    """What the imports made lives as long as the process; frozen, no collection looks at it again.
+
+    A full collection would walk all of it: 75 ms measured in the web role, with every socket waiting. The one after the
+    freeze tells the collector that nothing else lives: it waits until a quarter as much as it last saw alive is new, and
+    with the imports still counted that was more than 10^5 dead tracebacks and tasks (1 to 2 MB per 10^4 views).
+    """
     gc.collect()
     gc.freeze()
+    gc.collect()
+
+
+def _report_ready(detail: str = "") -> None:
+    """The supervisor waits for this line on standard output."""
+    collect_and_freeze()
     print(f"ready {detail}".rstrip(), flush=True)
 
 

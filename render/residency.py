@@ -42,6 +42,13 @@ class Usage:
     evicted: int
 
 
+def _afresh(error: Exception) -> Exception:
+    """The same error without where it was raised: a traceback holds the load's data, and grows with each raise."""
+    again = type(error).__new__(type(error), *error.args)
+    again.__dict__.update(error.__dict__)
+    return again
+
+
 class Residency(Generic[T]):
     """Values by key. ``begin`` claims a load (single flight), ``finish`` or ``fail`` ends it."""
 
@@ -70,18 +77,23 @@ class Residency(Generic[T]):
             if entry is None:
                 return None
             if entry.state is Residence.FAILED and entry.error is not None:
-                raise entry.error
+                raise _afresh(entry.error)
             if entry.state is Residence.HOST:
                 self._entries.move_to_end(key)
                 return entry.value
             return None
 
-    def begin(self, key: Hashable) -> bool:
-        """Claim the load of an absent key; False when it is here, failed, or being loaded."""
+    def begin(self, key: Hashable, nbytes: int = 0) -> bool:
+        """Claim the load of an absent key; False when it is here, failed, or being loaded.
+
+        ``nbytes``: what the load will take, counted from now on; others are evicted for it.
+        """
         with self._lock:
             if self._live(key) is not None:
                 return False
-            self._entries[key] = _Entry(Residence.DECODING)
+            self._entries[key] = _Entry(Residence.DECODING, nbytes=nbytes)
+            self._used += nbytes
+            self._evict(key)
             return True
 
     def finish(self, key: Hashable, value: T) -> None:
@@ -100,7 +112,7 @@ class Residency(Generic[T]):
             entry = self._entries.setdefault(key, _Entry(Residence.DECODING))
             self._used -= entry.nbytes
             entry.value, entry.nbytes = None, 0
-            entry.state, entry.error, entry.failed_at = Residence.FAILED, error, self._clock()
+            entry.state, entry.error, entry.failed_at = Residence.FAILED, _afresh(error), self._clock()
             if len(self._entries) > _MANY_ENTRIES:
                 self._forget_failures()
 
@@ -109,6 +121,7 @@ class Residency(Generic[T]):
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None and entry.state is Residence.DECODING:
+                self._used -= entry.nbytes
                 del self._entries[key]
 
     def show(self, key: Hashable, change: int) -> None:

@@ -63,7 +63,7 @@ class Scheduler(Generic[T]):
         places = [place for place in queue if viewport is None or place[1] == viewport]
         for place in places:
             self._dropped(queue.pop(place))
-        if viewport is None:
+        if not queue:
             self._viewers.pop(viewer, None)
         return len(places)
 

@@ -114,8 +114,10 @@ class RenderProcess:
             "used_bytes": usage.used_bytes,
             "budget_bytes": usage.budget_bytes,
             "entries": usage.entries,
+            "evicted": usage.evicted,
             "volume_used_bytes": volumes.used_bytes,
             "volume_budget_bytes": volumes.budget_bytes,
+            "volume_evicted": volumes.evicted,
         }, b""
 
     async def _op_manifest(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -178,7 +180,10 @@ class RenderProcess:
         viewer, viewport = header.get("viewer", ""), header.get("viewport", "")
         self._scheduler.submit(Ticket(viewer or str(id(job)), viewport or "0", header.get("generation", 0), job))
         self._wanted.set()
-        return await job.done
+        try:
+            return await job.done
+        finally:
+            del job, make  # an error's traceback holds this frame, which must not hold the error or the pixels
 
     async def _op_cancel(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         viewer = header["viewer"]
@@ -214,24 +219,28 @@ class RenderProcess:
             ticket.job.done.set_exception(SupersededError())
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             ticket = self._scheduler.next()
             if ticket is None:
                 self._wanted.clear()
                 await self._wanted.wait()
                 continue
-            job = ticket.job
-            if job.done.done():
-                continue
-            try:
-                result = await loop.run_in_executor(self._threads, job.make)
-            except Exception as error:
-                if not job.done.done():
-                    job.done.set_exception(error)
-            else:
-                if not job.done.done():
-                    job.done.set_result(result)
+            await self._run(ticket.job)
+            del ticket  # an idle worker keeps no frame or volume alive
+
+    async def _run(self, job: _Job) -> None:
+        if job.done.done():
+            return
+        try:
+            result = await asyncio.get_running_loop().run_in_executor(self._threads, job.make)
+        except Exception as error:
+            if not job.done.done():
+                job.done.set_exception(error)
+        else:
+            if not job.done.done():
+                job.done.set_result(result)
+        finally:
+            del job
 
     def _make(self, frame: Frame, view: StackView, coding: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         started = time.perf_counter()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from app.rendering.errors import FrameFaultError
@@ -26,6 +28,8 @@ _AT_ONCE = 2  # volumes being made
 _AHEAD = 4  # slices being decoded for one volume
 _MOST_PLANS = 64
 _LONGEST_SLICE_S = 120.0
+_PER_VOXEL = 3  # bytes while it is made and after: 16 bits and a mask, or the first volume and its slices
+_PER_CELL = 13
 
 Place = tuple[int, int, int, int]  # institution, series, version, stack
 
@@ -53,8 +57,14 @@ class _Making:
 
 
 def _bytes_of(volume: Volume) -> int:
-    """What a volume may keep in memory: its values, its cells, and a mask of cuts of a byte per voxel."""
-    return volume.nbytes + int(volume.values.size)
+    """What a volume may keep in memory: its values, its cells, a mask of cuts of a byte per voxel, and what volume
+    rendering keeps of each cell (render/scene.py: two bounds, a byte of the mask and of four distance maps)."""
+    return volume.nbytes + int(volume.values.size) + _PER_CELL * volume_cells(volume)
+
+
+def volume_cells(volume: Volume) -> int:
+    """Cells of 8 x 8 x 8 voxels."""
+    return math.prod(-(-size // 8) for size in volume.shape)
 
 
 def slice_planes(frames: Sequence[FramePlace]) -> list[SlicePlane]:
@@ -107,6 +117,7 @@ class VolumeLoader:
         self._plans: OrderedDict[tuple[int, int, int], _Planned] = OrderedDict()
         self._making: dict[Place, _Making] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._alone = asyncio.Lock()
         self._threads = ThreadPoolExecutor(_AT_ONCE + 1, "volumes")
 
     async def get(self, series: OpenSeries, stack: int = 0, wait_s: float = 0.0) -> ReadyVolume:
@@ -141,8 +152,8 @@ class VolumeLoader:
 
     def _start(self, key: Place, series: OpenSeries, planned: _Planned) -> _Making:
         plan = planned.stacks[key[3]]
-        if 3 * plan.voxels > self._budget:
-            raise VolumeTooLargeError(wanted=3 * plan.voxels, allowed=self._budget)
+        if _PER_VOXEL * plan.voxels > self._budget:
+            raise VolumeTooLargeError(wanted=_PER_VOXEL * plan.voxels, allowed=self._budget)
         loop = asyncio.get_running_loop()
         first: asyncio.Future[Volume] = loop.create_future()
         making = _Making(first, loop.create_task(self._make(key, series, planned.slices, plan, first)))
@@ -165,8 +176,10 @@ class VolumeLoader:
         first: asyncio.Future[Volume],
     ) -> Volume:
         kept: dict[int, Frame | None] = {}
+        nbytes = _PER_VOXEL * plan.voxels
         try:
-            async with self._slots:
+            async with self._turn(nbytes):
+                self.residency.begin(key, nbytes)
                 if len(plan.keys) >= _WORTH_A_FIRST:
                     coarse = thinned(slices, plan, _EVERY)
                     volume = await self._assembled(series, coarse, kept, keep=True)
@@ -175,11 +188,27 @@ class VolumeLoader:
                 volume = await self._assembled(series, plan, kept, keep=False)
             if _bytes_of(volume) > self._budget:  # its values turned out to need 32 bits
                 raise VolumeTooLargeError(wanted=_bytes_of(volume), allowed=self._budget)
+        except asyncio.CancelledError:
+            self.residency.abandon(key)
+            raise
         except Exception as error:
             self.residency.fail(key, error)
             raise
         self.residency.finish(key, volume)
         return volume
+
+    @asynccontextmanager
+    async def _turn(self, nbytes: int) -> AsyncIterator[None]:
+        """One of the slots; all of them for a volume beyond its share, so that those being made fit the budget together."""
+        if nbytes <= self._budget // _AT_ONCE:
+            async with self._slots:
+                yield
+            return
+        async with AsyncExitStack() as stack:
+            async with self._alone:  # two that wait for all slots would hold each other's
+                for _ in range(_AT_ONCE):
+                    await stack.enter_async_context(self._slots)
+            yield
 
     async def _assembled(
         self, series: OpenSeries, plan: StackPlan, kept: dict[int, Frame | None], *, keep: bool

@@ -131,7 +131,8 @@ class Viewport:
         if not await self._finished(self._begin(view, view.qualities[0], expected)) or len(view.qualities) < 2:
             return
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), STILL_S)
+            async with asyncio.timeout(STILL_S):
+                await self._changed.wait()
             return
         expected = self._bytes["refined"]
         await self._door.enter(REFINED, expected)

@@ -103,6 +103,13 @@ class Pictures:
         if (tiles := self._tiles.get(name)) is not None:
             tiles.forget()
 
+    def close(self) -> None:
+        """The session ended and its tasks are done: they, their viewports and this hold each other no longer."""
+        for tiles in self._tiles.values():
+            tiles.tasks.clear()
+        self._viewports.clear()
+        self._tiles.clear()
+
     async def answer(self, wanted: WantedView, quality: str) -> int:
         """Render, audit, send; the bytes sent, 0 when it was told as an error or something newer is there."""
         try:

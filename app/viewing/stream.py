@@ -65,6 +65,7 @@ class Session:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+            self.pictures.close()
         error = next((task.exception() for task in done if not task.cancelled() and task.exception()), None)
         self._failure.cancel()
         await self._close(error)
@@ -100,12 +101,14 @@ class Session:
         if isinstance(error, WebSocketDisconnect):
             # Lost, or not reading (rule 18): nothing more can be said to it.
             with suppress(Exception):
-                await asyncio.wait_for(self._socket.close(1011), 1)
+                async with asyncio.timeout(1):
+                    await self._socket.close(1011)
             return
         described = describe_any(error, "/api/stream")
         if self._socket.application_state is WebSocketState.CONNECTED:
             with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
-                await asyncio.wait_for(self._socket.close(described.statuses.websocket, described.code), 2)
+                async with asyncio.timeout(2):
+                    await self._socket.close(described.statuses.websocket, described.code)
 
     async def _watch(self, ended: asyncio.Queue[str]) -> None:
         """Rule 15: told at once by the bus, looked up when the right ends by itself, after a gap and every 20 s."""
@@ -114,7 +117,8 @@ class Session:
             left_s = _LOOK_AGAIN_S if ends_at is None else (ends_at - datetime.now(UTC)).total_seconds() + 0.05
             topic = GAP
             with suppress(TimeoutError):
-                topic = await asyncio.wait_for(ended.get(), max(0.05, min(_LOOK_AGAIN_S, left_s)))
+                async with asyncio.timeout(max(0.05, min(_LOOK_AGAIN_S, left_s))):
+                    topic = await ended.get()
             if topic != GAP or not await self._still_permitted():
                 raise ForbiddenError
 
@@ -126,7 +130,8 @@ class Session:
         first = True
         while True:
             try:
-                message = await asyncio.wait_for(self._socket.receive(), IDLE_S)
+                async with asyncio.timeout(IDLE_S):
+                    message = await self._socket.receive()
             except TimeoutError:
                 raise StreamIdleError from None
             if message["type"] == "websocket.disconnect":
@@ -266,10 +271,11 @@ class Session:
         """Rule 18."""
         async with self._sending:
             try:
-                if isinstance(data, str):
-                    await asyncio.wait_for(self._socket.send_text(data), SEND_S)
-                else:
-                    await asyncio.wait_for(self._socket.send_bytes(data), SEND_S)
+                async with asyncio.timeout(SEND_S):
+                    if isinstance(data, str):
+                        await self._socket.send_text(data)
+                    else:
+                        await self._socket.send_bytes(data)
             except (TimeoutError, RuntimeError) as error:
                 raise WebSocketDisconnect(1006) from error
 

@@ -115,6 +115,7 @@ def run_scp(
             log.info("dimse.listening", port=bound)
             gc.collect()
             gc.freeze()  # what is loaded by now stays: later collections need not walk it
+            gc.collect()  # and what is new is judged by what else lives, not by all that was frozen
             ready(bound)
             await stopped.wait()
         finally:

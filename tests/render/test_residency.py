@@ -46,6 +46,40 @@ def test_states_from_absent_to_host() -> None:
     assert residency.usage().used_bytes == 7
 
 
+def test_a_remembered_failure_holds_nothing_of_its_load() -> None:
+    residency = make()
+    error = ValueError("codec-failed")
+    error.add_note("kept")
+    assert residency.begin("a")
+    try:
+        raise error
+    except ValueError as raised:
+        residency.fail("a", raised)
+    depths: list[int] = []
+    for _ in range(3):
+        with pytest.raises(ValueError, match="codec-failed") as told:
+            residency.get("a")
+        assert told.value is not error and told.value.__notes__ == ["kept"]
+        depths.append(len(told.traceback))
+    assert len(set(depths)) == 1, "each raise made the next one's traceback longer"
+
+
+def test_a_load_is_counted_from_its_beginning() -> None:
+    residency = make(100)
+    put(residency, "a", 60)
+    assert residency.begin("b", 70)
+    assert residency.usage().used_bytes == 70 and residency.get("a") is None, "room is made before the load"
+    assert residency.get("b") is None and residency.state("b") is Residence.DECODING
+    residency.finish("b", 65)
+    assert residency.usage().used_bytes == 65
+    assert residency.begin("c", 30)
+    residency.abandon("c")
+    assert residency.usage().used_bytes == 65
+    assert residency.begin("d", 30)
+    residency.fail("d", ValueError("no"))
+    assert residency.usage().used_bytes == 65
+
+
 def test_the_least_recently_used_goes_first() -> None:
     residency = make(100)
     for key in "abc":

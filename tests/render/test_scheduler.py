@@ -153,3 +153,11 @@ class SchedulerMachine(RuleBasedStateMachine):
 
 TestSchedulerMachine = SchedulerMachine.TestCase
 TestSchedulerMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_viewer_that_waits_for_nothing_is_forgotten() -> None:
+    bench = Bench()
+    for number in range(3):
+        bench.submit(f"viewer{number}", "a", 1)
+        assert bench.scheduler.cancel(f"viewer{number}", "a") == 1
+    assert bench.scheduler._viewers == {}

@@ -24,7 +24,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from app.delivery.service import Shares
 from app.identity.service import SHARE_COOKIE, STAFF_COOKIE
-from app.main import build_app
+from app.main import build_app, open_services
 from app.services import Services
 from app.settings import Settings
 from dicomnet.database import Database
@@ -56,6 +56,14 @@ class Role:
     settings: Settings
     name: str
     process: asyncio.subprocess.Process | None = None
+    arguments: tuple[str, ...] = ()
+    pass_fds: tuple[int, ...] = ()
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self.process is not None
+        return self.process.pid
 
     async def start(self) -> None:
         """Returns when it says that it is ready."""
@@ -65,6 +73,8 @@ class Role:
             "RUNTIME_DATABASE_URL": self.settings.runtime_database_url,
             "DECODER_PLUGINS": self.settings.decoder_plugins,
             "DECODE_TIMEOUT_S": self.settings.decode_timeout_s,
+            "RENDER_MEMORY_MB": self.settings.render_memory_mb,
+            "VOLUME_MEMORY_MB": self.settings.volume_memory_mb,
             "LOG_LEVEL": "warning",
         }.items():
             environment[f"CLOUDFILM_{variable}"] = str(value)
@@ -74,8 +84,10 @@ class Role:
             "-m",
             "app",
             self.name,
+            *self.arguments,
             cwd=ROOT,
             env=environment,
+            pass_fds=self.pass_fds,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
         )
@@ -185,15 +197,37 @@ async def running_house(settings: Settings) -> AsyncIterator[House]:
             assert not serving.done(), "the web server did not start"
             await asyncio.sleep(0.01)
         services: Services = _services(app)
-        institution = int(
-            await services.database.fetchval(None, "select archive.create_institution('one', '第一医院', 'CLOUDFILM')")
-        )
-        yield House(settings, services, listening.getsockname()[1], render, institution)
+        yield House(settings, services, listening.getsockname()[1], render, await _institution(services))
     finally:
         server.should_exit = True
         await serving
         listening.close()
         await render.stop()
+
+
+@asynccontextmanager
+async def house_of_processes(settings: Settings) -> AsyncIterator[tuple[House, Role]]:
+    """(house, its web role): as ``running_house``, the web server in a process of its own, so that it can be measured."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    descriptor = listening.fileno()
+    render = Role(settings, "render")
+    web = Role(settings, "web", arguments=("--fd", str(descriptor)), pass_fds=(descriptor,))
+    try:
+        await render.start()
+        await web.start()
+        async with open_services(settings) as services:
+            house = House(settings, services, listening.getsockname()[1], render, await _institution(services))
+            yield house, web
+    finally:
+        listening.close()
+        await web.stop()
+        await render.stop()
+
+
+async def _institution(services: Services) -> int:
+    return int(
+        await services.database.fetchval(None, "select archive.create_institution('one', '第一医院', 'CLOUDFILM')")
+    )
 
 
 def _services(app: Any) -> Services:

@@ -1,4 +1,4 @@
-"""Many sockets that ask for many things: views, tiles, wrong views, cancels, read-ahead, lines that are dropped."""
+"""Many sockets that ask for many things: views, tiles, planes, volume renderings, wrong views, read-ahead, dropped lines."""
 
 from __future__ import annotations
 
@@ -15,22 +15,35 @@ from websockets.asyncio.client import ClientConnection
 from tests.support.house import House
 
 ANSWER_S = 60.0
+_PRESETS = ("bone", "vessels", "muscle", "lung", "mip")
+
+
+@dataclass(frozen=True, slots=True)
+class SoakSeries:
+    """A series of the mix. ``large``: tiles too; ``volume``: planes and renderings too."""
+
+    study: int
+    series: int
+    frames: int
+    large: bool = False
+    volume: bool = False
 
 
 @dataclass(slots=True)
 class Soak:
-    """What is asked, and what came of it. ``series``: (study key, series key, frames, whether it is large)."""
+    """What is asked, and what came of it. ``processes``: those whose memory is watched, by name."""
 
     house: House
     cookie: str
-    series: list[tuple[int, int, int, bool]]
+    series: list[SoakSeries]
     requests: int
-    processes: list[psutil.Process]
+    processes: dict[str, psutil.Process]
     asked: int = 0
     pictures: int = 0
+    volume_pictures: int = 0
     errors: int = 0
     lines: int = 0
-    memory_mb: list[tuple[int, list[float]]] = field(default_factory=list[tuple[int, list[float]]])
+    memory_mb: list[tuple[int, dict[str, float]]] = field(default_factory=list[tuple[int, dict[str, float]]])
 
     async def run(self, sockets: int) -> None:
         """Until all is asked and answered. Raises TimeoutError when a view has no answer."""
@@ -44,34 +57,45 @@ class Soak:
             async with self.house.dial(self.cookie, max_size=1 << 24) as socket:
                 line = _Line(socket, chance)
                 await line.send(t="hello", v=1, window=1 << 20, webp=chance.random() < 0.3)
-                for study in {study for study, _, _, _ in self.series}:
+                mine = self._some(chance)
+                for study in {one.study for one in mine}:
                     await line.send(t="open", study=study)
                 for _ in range(chance.randint(20, 200)):
                     if self.asked >= self.requests:
                         break
-                    await self._ask(line, chance)
+                    await self._ask(line, chance, mine)
                 if chance.random() < 0.3:
                     socket.transport.abort()
 
-    async def _ask(self, line: _Line, chance: random.Random) -> None:
-        _, series, frames, large = chance.choice(self.series)
-        if large and chance.random() < 0.5:
+    def _some(self, chance: random.Random) -> list[SoakSeries]:
+        """What a person looks at: studies differ between them, so that more is wanted than the budget holds."""
+        return chance.sample(self.series, min(6, len(self.series)))
+
+    async def _ask(self, line: _Line, chance: random.Random, mine: list[SoakSeries]) -> None:
+        one = chance.choice(mine)
+        if one.large and chance.random() < 0.5:
             self._count(1)
-            pictures, errors = await line.tiles(series)
+            pictures, errors = await line.tiles(one.series)
+        elif one.volume and chance.random() < 0.2:
+            burst = chance.randint(1, 4)
+            self._count(burst)
+            pictures, errors = await line.volumes(one.series, burst)
+            self.volume_pictures += pictures
         else:
             burst = chance.randint(1, 4)
             self._count(burst)
-            pictures, errors = await line.views(series, frames, burst)
+            pictures, errors = await line.views(one.series, one.frames, burst)
         self.pictures += pictures
         self.errors += errors
 
     def _count(self, more: int) -> None:
         step = max(1, self.requests // 40)
         if self.asked // step != (self.asked + more) // step:
-            self.memory_mb.append((self.asked, [process.memory_info().rss / 2**20 for process in self.processes]))
+            memory = {name: process.memory_info().rss / 2**20 for name, process in self.processes.items()}
+            self.memory_mb.append((self.asked, memory))
         self.asked += more
 
-    def growth_mb(self, process: int, warm_share: float = 0.3) -> float:
+    def growth_mb(self, process: str, warm_share: float = 0.3) -> float:
         """Growth of a process per 10^4 requests after the warm-up, by least squares."""
         points = [(at, memory[process]) for at, memory in self.memory_mb if at >= warm_share * self.requests]
         mean_at = sum(at for at, _ in points) / len(points)
@@ -117,6 +141,31 @@ class _Line:
                 view["answer"] = chance.choice(["preview", "refined"])
             fields = {"frame": chance.randrange(frames), "series": series, "generation": self.generation, **view}
             await self.send(t="view", viewport="a", **fields)
+        return await self._until("view", 1)
+
+    async def volumes(self, series: int, burst: int) -> tuple[int, int]:
+        """A burst of planes, slabs or renderings; the newest must be answered."""
+        chance = self.chance
+        for _ in range(burst):
+            self.generation += 1
+            side = chance.choice([48, 64, 96])
+            view: dict[str, Any] = {"width": side, "height": side}
+            if chance.random() < 0.6:
+                view |= {"kind": "slab", "plane": chance.choice(["axial", "coronal", "sagittal"])}
+                view |= {
+                    "thickness_mm": chance.choice([0, 0, 10, 1e4]),
+                    "projection": chance.choice(["mean", "maximum"]),
+                }
+            else:
+                view |= {"kind": "volume", "camera": chance.choice("APLRHF"), "transfer": chance.choice(_PRESETS)}
+                if chance.random() < 0.3:
+                    corner = [chance.uniform(5, 20) for _ in range(3)]
+                    view["cuts"] = [{"kind": "box", "low": [-100, -100, -100], "high": corner}]
+            if chance.random() < 0.05:
+                view |= chance.choice([{"kind": "no such"}, {"width": 0}, {"plane": "up"}, {"stack": 7}, {"cuts": [1]}])
+            if chance.random() < 0.5:
+                view["answer"] = chance.choice(["preview", "refined"])
+            await self.send(t="view", viewport="v", generation=self.generation, series=series, **view)
         return await self._until("view", 1)
 
     async def tiles(self, series: int) -> tuple[int, int]:

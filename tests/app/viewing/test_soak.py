@@ -1,58 +1,104 @@
 """Fifty sockets at once: every view is answered, and memory stays where it is.
 
-`make soak` asks 100,000 times; a share of it runs with every test.
+`make soak` asks 100,000 times; a share of it runs with every test. Twenty series want more memory than the small budgets
+hold. Web and render role are processes of their own, as on a real machine: what is measured is theirs, not the clients'.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
-from tests.support.house import House
+from dicomnet.embedded_postgres import EmbeddedPostgres
+from tests.support.house import House, fresh_settings, house_of_processes
 from tests.support.series import ct_series
-from tests.support.soak import Soak
+from tests.support.soak import Soak, SoakSeries
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FULL = 100_000
 REQUESTS = int(os.environ.get("CLOUDFILM_SOAK_REQUESTS", "4000"))
+_VOLUMES = 17
+_BUDGETS_MB = {"render_memory_mb": 8, "volume_memory_mb": 2}
 
 
-async def test_fifty_sockets_of_mixed_requests(house: House) -> None:
-    small_study, small = await house.store(*ct_series(24, 128))
-    broken_study, broken = await house.store(*ct_series(6, 64, frames={3: b"no frame at all"}))
-    values = np.add.outer(np.arange(1600), np.arange(1600)).astype(np.uint16)
-    large_study, large = await house.store(*ct_series(1, Rows=1600, Columns=1600, PixelData=values.tobytes()))
-    render = house.render.process
-    assert render is not None
-    soak = Soak(
-        house,
-        await house.staff(),
-        [(small_study, small, 24, False), (broken_study, broken, 6, False), (large_study, large, 1, True)],
-        REQUESTS,
-        [psutil.Process(), psutil.Process(render.pid)],
-    )
-    await soak.run(50)
-    print(f"soak: {soak.asked} asked, {soak.pictures} pictures, {soak.errors} errors, {soak.lines} lines")
+async def test_fifty_sockets_of_mixed_requests_over_twenty_series(postgres: EmbeddedPostgres, template: str) -> None:
+    async with (
+        fresh_settings(postgres, template, **_BUDGETS_MB) as settings,
+        house_of_processes(settings) as (house, web),
+    ):
+        processes = {"web": psutil.Process(web.pid), "render": psutil.Process(house.render.pid)}
+        soak = Soak(house, await house.staff(), await _stored(house), REQUESTS, processes)
+        watching = asyncio.create_task(_watch_budgets(house))
+        try:
+            await soak.run(50)
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+        health = await _rested(house)
+    _print(soak, health)
     assert soak.asked >= REQUESTS
     assert soak.pictures > REQUESTS // 8
+    assert soak.volume_pictures > REQUESTS // 50
     assert soak.errors > 0
-    health = await house.services.render.health()
-    for _ in range(500):  # sockets that were dropped leave nothing behind
+    assert health["evicted"] > _VOLUMES and health["volume_evicted"] > _VOLUMES, "the budgets were never full"
+    for name in processes:
+        if REQUESTS >= FULL:
+            assert soak.growth_mb(name) < 1.0
+        else:  # caches still fill: a leak of a picture per request would be seen
+            assert soak.memory_mb[-1][1][name] - soak.memory_mb[len(soak.memory_mb) // 3][1][name] < 40
+
+
+async def _stored(house: House) -> list[SoakSeries]:
+    """Seventeen small volumes, a series with a broken frame, a large picture, and one that is opened by few."""
+    mix: list[SoakSeries] = []
+    for number in range(_VOLUMES):
+        count, side = (24, 96) if number % 2 else (20, 64)
+        mix.append(SoakSeries(*await house.store(*ct_series(count, side)), count, volume=True))
+    broken = await house.store(*ct_series(6, 64, frames={3: b"no frame at all"}))
+    values = np.add.outer(np.arange(1600), np.arange(1600)).astype(np.uint16)
+    large = await house.store(*ct_series(1, Rows=1600, Columns=1600, PixelData=values.tobytes()))
+    small = await house.store(*ct_series(2, 32))
+    return [
+        *mix,
+        SoakSeries(*broken, 6, volume=True),
+        SoakSeries(*large, 1, large=True),
+        SoakSeries(*small, 2, volume=True),
+    ]
+
+
+async def _watch_budgets(house: House) -> None:
+    """Until it is cancelled. Raises AssertionError when more is kept than the budgets allow."""
+    while True:
+        health = await house.services.render.health(30.0)
+        assert health["used_bytes"] <= health["budget_bytes"] == _BUDGETS_MB["render_memory_mb"] << 20
+        assert health["volume_used_bytes"] <= health["volume_budget_bytes"] == _BUDGETS_MB["volume_memory_mb"] << 20
+        await asyncio.sleep(0.2)
+
+
+async def _rested(house: House) -> dict[str, Any]:
+    """Sockets that were dropped leave nothing behind: the queue is soon empty."""
+    health = await house.services.render.health(30.0)
+    for _ in range(3000):
         if health["waiting"] == 0:
             break
         await asyncio.sleep(0.01)
-        health = await house.services.render.health()
+        health = await house.services.render.health(30.0)
     assert health["waiting"] == 0
-    growths: list[float] = []
-    for number, name in enumerate(("web and clients", "render")):
-        growths.append(soak.growth_mb(number))
-        print(f"soak: {name} grows {growths[-1]:.2f} MB per 10,000 requests, {soak.memory_mb[-1][1][number]:.0f} MB")
-    for number, growth in enumerate(growths):
-        if REQUESTS >= FULL:
-            assert growth < 1.0
-        else:  # caches still fill: a leak of a picture per request would be seen
-            assert soak.memory_mb[-1][1][number] - soak.memory_mb[len(soak.memory_mb) // 3][1][number] < 40
+    return health
+
+
+def _print(soak: Soak, health: dict[str, Any]) -> None:
+    print(
+        f"soak: {soak.asked} asked, {soak.pictures} pictures ({soak.volume_pictures} of volumes), {soak.errors} errors, "
+        f"{soak.lines} lines; {health['evicted']} frames and {health['volume_evicted']} volumes evicted"
+    )
+    for name in soak.processes:
+        course = ", ".join(f"{memory[name]:.1f}" for _, memory in soak.memory_mb[::4])
+        print(f"soak: {name} grows {soak.growth_mb(name):.2f} MB per 10,000 requests: {course} MB")
