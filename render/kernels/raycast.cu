@@ -6,8 +6,7 @@ static __device__ void ray_pixel(const CfRayScene& scene) {
   const int x = blockIdx.x * blockDim.x + threadIdx.x;
   const int y = blockIdx.y * blockDim.y + threadIdx.y;
   if (x >= scene.width || y >= scene.height) return;
-  const CfMarch<CfOneLane> m = cf_ray_march<CfOneLane, kind, fused>(scene, x, y, true);
-  cf_ray_store(scene, x, y, m.red, m.green, m.blue, m.through, m.half);
+  cf_ray_pixel<kind, fused>(scene, x, y);
 }
 
 #define CF_RAYCAST(NAME, KIND)                                                                                  \

@@ -8,8 +8,11 @@
 #pragma once
 #include "resample.h"
 
-#if !defined(__CUDACC__) && !defined(__CUDACC_RTC__)
+#if defined(__CUDACC__) || defined(__CUDACC_RTC__)
+#define CF_METHOD __device__ __forceinline__
+#else
 #include <math.h>
+#define CF_METHOD inline
 #endif
 
 #define CF_CELL_SHIFT 3       // cells of 8 x 8 x 8 voxels
@@ -62,6 +65,8 @@ struct CfOneLane {
   CF_FN F select(M m, F a, F b) { return m ? a : b; }
   CF_FN I select(M m, I a, I b) { return m ? a : b; }
   CF_FN bool any(M m) { return m; }
+  CF_FN float least(F a) { return a; }  // of all lanes
+  CF_FN float most(F a) { return a; }
   CF_FN M no(M m) { return !m; }
   CF_FN F real(I a) { return (float)a; }
   CF_FN I whole(F a) { return (int)a; }  // towards 0; |a| < 2^31
@@ -277,38 +282,58 @@ CF_FN typename L::I cf_ray_entry(const CfRayLayer& g, typename L::F value) {
   return L::whole(L::select(place >= 0.0f, L::select(place < last, place, last), L::splat(0.0f)));
 }
 
-// Looks up the cell of a sample: whether it is empty, and the first sample behind what the map says of it.
-template <class L>
-CF_FN typename L::M cf_ray_empty(const CfRayLayer& g, const CfRays<L>& r, const typename L::F* way,
-                                 typename L::F t, typename L::F& next) {
-  typedef typename L::F F;
-  typedef typename L::I I;
-  const CfPlace<L> p = cf_ray_place<L>(r, t, g.size);
-  I cell[3];
-  for (int i = 0; i < 3; ++i) cell[i] = p.voxel[i] >> CF_CELL_SHIFT;
-  const I index = (cell[2] * g.cells[1] + cell[1]) * g.cells[0] + cell[0];
-  const I distance = L::at(g.distance, index);
-  const typename L::M empty = distance > 0;
-  const I reach = L::select(empty, distance, distance + 1);
-  F leave = L::splat(CF_RAY_FAR);
-  for (int i = 0; i < 3; ++i) {
-    const F low = L::real((cell[i] - reach + 1) * CF_CELL), high = L::real((cell[i] + reach) * CF_CELL);
-    // way = 1 / direction; 0 stands for a ray along the cell's faces, which never leaves through them.
-    const F border = L::select(way[i] > 0.0f, high, low);
-    const F steps = (border - r.o[i]) * way[i];
-    leave = L::select((way[i] > 0.0f) | (way[i] < 0.0f), cf_min<L>(leave, steps), leave);
-  }
-  const F floor = L::real(L::whole(cf_max<L>(cf_min<L>(leave, L::splat(1e6f)), L::splat(0.0f))));
-  next = cf_max<L>(floor, t) + 1.0f;
-  return empty;
-}
+// The way of a packet through a volume: a line in its middle and how far, per axis, rays stray from it. Emptiness is
+// looked up for the line alone; that costs one ray's arithmetic for all lanes.
+struct CfBeam {
+  float o[3], d[3], way[3], radius[3];
+};
 
 template <class L>
-CF_FN void cf_ray_ways(const CfRays<L>& r, typename L::F* way) {
+CF_FN CfBeam cf_ray_beam(const CfRays<L>& r, float begin, float end) {
+  CfBeam b;
   for (int i = 0; i < 3; ++i) {
-    const typename L::M along = (r.d[i] < 1e-9f) & (r.d[i] > -1e-9f);
-    way[i] = L::select(along, L::splat(0.0f), 1.0f / L::select(along, L::splat(1.0f), r.d[i]));
+    const typename L::F first = r.o[i] + r.d[i] * begin, last = r.o[i] + r.d[i] * end;
+    const float low[2] = {L::least(first), L::least(last)}, high[2] = {L::most(first), L::most(last)};
+    const float from = 0.5f * (low[0] + high[0]), to = 0.5f * (low[1] + high[1]);
+    b.d[i] = end > begin ? (to - from) / (end - begin) : 0.0f;
+    b.o[i] = from - b.d[i] * begin;
+    // Straying is linear in t, so that it is largest at an end. What is added covers rounding: a sample that this map
+    // calls empty is empty by its own place too, whatever packet it is in.
+    const float stray = cf_min<CfOneLane>(low[0] - from, low[1] - to);
+    const float size = cf_max<CfOneLane>(cf_max<CfOneLane>(from, -from), cf_max<CfOneLane>(to, -to)) +
+                       cf_max<CfOneLane>(b.o[i], -b.o[i]);
+    b.radius[i] = 0.01f - stray + 1e-6f * size;
+    b.way[i] = b.d[i] < 1e-9f && b.d[i] > -1e-9f ? 0.0f : 1.0f / b.d[i];
   }
+  return b;
+}
+
+// The first whole t, not before this one, at which the map does not say of every ray that it is in empty space.
+CF_FN float cf_ray_skip(const CfRayLayer& g, const CfBeam& b, float t) {
+  float at[3];
+  int cell[3];
+  for (int i = 0; i < 3; ++i) {
+    at[i] = b.o[i] + t * b.d[i];
+    const float inside = cf_min<CfOneLane>(cf_max<CfOneLane>(at[i], 0.0f), (float)(g.size[i] - 2));
+    cell[i] = (int)inside >> CF_CELL_SHIFT;
+  }
+  const int distance = g.distance[(cell[2] * g.cells[1] + cell[1]) * g.cells[0] + cell[0]];
+  if (distance == 0) return t;
+  float leave = 1e6f;
+  bool empty = true;
+  for (int i = 0; i < 3; ++i) {
+    // Beyond the volume there is nothing.
+    const float low = cell[i] - distance < 0 ? -CF_RAY_FAR : (float)((cell[i] - distance + 1) * CF_CELL) + b.radius[i];
+    const float high =
+        cell[i] + distance >= g.cells[i] ? CF_RAY_FAR : (float)((cell[i] + distance) * CF_CELL) - b.radius[i];
+    empty = empty && at[i] >= low && at[i] <= high;
+    if (b.way[i] != 0.0f) {
+      const float steps = ((b.way[i] > 0.0f ? high : low) - b.o[i]) * b.way[i];
+      leave = cf_min<CfOneLane>(leave, steps);
+    }
+  }
+  if (!empty) return t;
+  return cf_max<CfOneLane>((float)(int)cf_max<CfOneLane>(leave, 0.0f), t) + 1.0f;
 }
 
 template <class L>
@@ -322,129 +347,194 @@ CF_FN typename L::M cf_ray_kept(const CfRayScene& s, const CfPlace<L>& p, typena
   return L::at(s.keep, at) != 0;
 }
 
-// State of a packet of rays while it marches.
+// State of a packet of rays while it marches. Samples that share a gradient are summed (colour x weight, and weight)
+// and lit together: light comes in when the sum is complete, and then only as a factor.
 template <class L>
 struct CfMarch {
-  typename L::F red, green, blue, through, light, gloss, pending, half;
+  typename L::F red, green, blue;     // unlit light: the fused layer, and the background in the end
+  typename L::F sum[4];               // of the samples that share a gradient: red, green, blue, weight
+  typename L::F lit;                  // t where it is taken, -1: before the first
+  typename L::F through, pending, half;
+};
+
+// Sums that a packet has completed and that wait for their light; see CfLitNow.
+template <class L>
+struct CfLit {
+  typename L::F red, green, blue;
+};
+
+// `sum` under the light at t. Lambert and Phong with the light at the viewer, both sides lit. The gradient is a
+// covector: its product with the direction is the same in indices and in mm.
+template <class L, int kind>
+CF_FN CfLit<L> cf_ray_light(const CfRayScene& s, const CfRays<L>& r, typename L::F t, const typename L::F* sum) {
+  typedef typename L::F F;
+  F light = L::splat(s.ambient + 0.7f * s.diffuse), gloss = L::splat(0.0f);
+  const typename L::M taken = t >= 0.0f;
+  if (L::any(taken)) {
+    const CfPlace<L> p = cf_ray_place<L>(r, t, s.layer.size);
+    F g[3];
+    cf_ray_gradient<L, kind>(s.layer, p, cf_ray_index<L>(p, s.layer.size), g);
+    const float* q = s.metric;
+    const F square = g[0] * g[0] * q[0] + g[1] * g[1] * q[1] + g[2] * g[2] * q[2] + g[0] * g[1] * q[3] +
+                     g[0] * g[2] * q[4] + g[1] * g[2] * q[5];
+    const F along = g[0] * r.d[0] + g[1] * r.d[1] + g[2] * r.d[2];
+    F facing = L::root(along * along / (square * (s.step_mm * s.step_mm) + 1e-12f));
+    facing = cf_min<L>(facing, L::splat(1.0f));
+    F shine = facing;
+    for (int i = 0; i < s.shininess; ++i) shine = shine * shine;
+    light = L::select(taken, facing * s.diffuse + s.ambient, light);
+    gloss = L::select(taken, shine * s.specular, gloss);
+  }
+  const F bright = light * (1.0f / 1023.0f), white = gloss * sum[3];
+  CfLit<L> lit = {sum[0] * bright + white, sum[1] * bright + white, sum[2] * bright + white};
+  return lit;
+}
+
+// Where completed sums go: this one lights them at once. Packets collect them until every lane has one.
+template <class L, int kind>
+struct CfLitNow {
+  CfLit<L> total;
+  CF_METHOD void take(const CfRayScene& s, const CfRays<L>& r, typename L::I, typename L::I, typename L::M which,
+                      const CfMarch<L>& m) {
+    const CfLit<L> lit = cf_ray_light<L, kind>(s, r, m.lit, m.sum);
+    const typename L::F zero = L::splat(0.0f);
+    total.red = total.red + L::select(which, lit.red, zero);
+    total.green = total.green + L::select(which, lit.green, zero);
+    total.blue = total.blue + L::select(which, lit.blue, zero);
+  }
 };
 
 template <class L>
-CF_FN void cf_ray_blend(CfMarch<L>& m, const CfRayLayer& g, typename L::I entry, typename L::M seen, typename L::F weight,
-                        typename L::F light, typename L::F gloss, typename L::F t) {
+CF_FN void cf_ray_pass(CfMarch<L>& m, typename L::F weight, float t) {
+  m.through = m.through - weight;
+  m.half = L::select((m.half < 0.0f) & (m.through < 0.5f), L::splat(t), m.half);
+}
+
+// A sample of the lit layer joins the sum at hand, or begins a new one.
+template <class L, class Sink>
+CF_FN void cf_ray_add(const CfRayScene& s, const CfRays<L>& r, typename L::I px, typename L::I py, CfMarch<L>& m,
+                      typename L::I entry, typename L::M seen, typename L::F opacity, float t, Sink& sink) {
   typedef typename L::F F;
   typedef typename L::I I;
-  const I colour = L::at(g.colour, entry);
-  const F w = L::select(seen, weight, L::splat(0.0f)), bright = light * (1.0f / 1023.0f);
-  m.red = m.red + w * (L::real((colour >> 20) & 1023) * bright + gloss);
-  m.green = m.green + w * (L::real((colour >> 10) & 1023) * bright + gloss);
-  m.blue = m.blue + w * (L::real(colour & 1023) * bright + gloss);
-  m.through = m.through - w;
-  m.half = L::select((m.half < 0.0f) & (m.through < 0.5f), t, m.half);
+  const F zero = L::splat(0.0f), w = L::select(seen, m.through * opacity, zero);
+  m.pending = m.pending + w;
+  const typename L::M shade = seen & (m.pending > CF_RAY_RESHADE);
+  if (s.shade && L::any(shade)) {
+    const typename L::M some = shade & (m.sum[3] > 0.0f);
+    if (L::any(some)) sink.take(s, r, px, py, some, m);
+    for (int i = 0; i < 4; ++i) m.sum[i] = L::select(shade, zero, m.sum[i]);
+    m.lit = L::select(shade, L::splat(t), m.lit);
+    m.pending = L::select(shade, zero, m.pending);
+  }
+  const I colour = L::at(s.layer.colour, entry);
+  m.sum[0] = m.sum[0] + w * L::real((colour >> 20) & 1023);
+  m.sum[1] = m.sum[1] + w * L::real((colour >> 10) & 1023);
+  m.sum[2] = m.sum[2] + w * L::real(colour & 1023);
+  m.sum[3] = m.sum[3] + w;
+  cf_ray_pass<L>(m, w, t);
 }
 
-// Lambert and Phong with the light at the viewer, both sides lit. The gradient is a covector: its product with the
-// direction is the same in indices and in mm.
-template <class L, int kind>
-CF_FN void cf_ray_light(const CfRayScene& s, const CfRays<L>& r, const CfPlace<L>& p, typename L::I index,
-                        typename L::M shade, CfMarch<L>& m) {
+// A sample of the fused layer glows by itself.
+template <class L>
+CF_FN void cf_ray_glow(CfMarch<L>& m, const CfRayLayer& g, typename L::I entry, typename L::M seen,
+                       typename L::F opacity, float t) {
   typedef typename L::F F;
-  F g[3];
-  cf_ray_gradient<L, kind>(s.layer, p, index, g);
-  const float* q = s.metric;
-  const F square = g[0] * g[0] * q[0] + g[1] * g[1] * q[1] + g[2] * g[2] * q[2] + g[0] * g[1] * q[3] +
-                   g[0] * g[2] * q[4] + g[1] * g[2] * q[5];
-  const F along = g[0] * r.d[0] + g[1] * r.d[1] + g[2] * r.d[2];
-  F facing = L::root(along * along / (square * (s.step_mm * s.step_mm) + 1e-12f));
-  facing = cf_min<L>(facing, L::splat(1.0f));
-  F gloss = facing;
-  for (int i = 0; i < s.shininess; ++i) gloss = gloss * gloss;
-  m.light = L::select(shade, facing * s.diffuse + s.ambient, m.light);
-  m.gloss = L::select(shade, gloss * s.specular, m.gloss);
+  const typename L::I colour = L::at(g.colour, entry);
+  const F w = L::select(seen, m.through * opacity, L::splat(0.0f)), share = w * (1.0f / 1023.0f);
+  m.red = m.red + share * L::real((colour >> 20) & 1023);
+  m.green = m.green + share * L::real((colour >> 10) & 1023);
+  m.blue = m.blue + share * L::real(colour & 1023);
+  cf_ray_pass<L>(m, w, t);
 }
 
-// One packet of rays through pixels (px, py); lanes outside `wanted` do nothing. `fused`: the other layer takes part.
-template <class L, int kind, bool fused>
-CF_FN CfMarch<L> cf_ray_march(const CfRayScene& s, typename L::I px, typename L::I py, typename L::M wanted) {
+// The fused volume along the same rays.
+template <class L>
+struct CfOther {
+  CfRays<L> r;
+  CfBeam beam;
+  typename L::F begin, end;
+};
+
+template <class L>
+CF_FN CfOther<L> cf_ray_other(const CfRayScene& s, const CfRays<L>& r, float first, float last) {
+  CfOther<L> other;
+  for (int i = 0; i < 3; ++i) {
+    const float* row = s.to_other + 4 * i;
+    other.r.o[i] = r.o[0] * row[0] + r.o[1] * row[1] + r.o[2] * row[2] + row[3];
+    other.r.d[i] = r.d[0] * row[0] + r.d[1] * row[1] + r.d[2] * row[2];
+  }
+  other.begin = L::splat(0.0f);
+  other.end = L::splat(1e6f);
+  for (int i = 0; i < 3; ++i)
+    cf_ray_slab<L>(other.r.o[i], other.r.d[i], L::splat(0.0f), L::splat((float)(s.other.size[i] - 1)), other.begin,
+                   other.end);
+  other.beam = cf_ray_beam<L>(other.r, first, last);
+  return other;
+}
+
+template <class L>
+CF_FN void cf_ray_sample_other(const CfRayScene& s, const CfOther<L>& other, const CfPlace<L>& p, typename L::I index,
+                               typename L::M on, float t, CfMarch<L>& m) {
+  typedef typename L::I I;
+  const typename L::M inside = on & (other.begin <= t) & (other.end >= t);
+  if (!L::any(inside)) return;
+  const CfPlace<L> q = cf_ray_place<L>(other.r, L::splat(t), s.other.size);
+  const I at = cf_ray_index<L>(q, s.other.size);
+  const I entry = cf_ray_entry<L>(s.other, cf_ray_value<L, CF_KIND_ASK>(s.other, q, at));
+  const typename L::F opacity = L::at(s.other.opacity, entry);
+  typename L::M glows = inside & (opacity > 0.0f);
+  if (s.keep != 0 && L::any(glows)) glows = glows & cf_ray_kept<L>(s, p, index);
+  if (L::any(glows)) cf_ray_glow<L>(m, s.other, entry, glows, opacity, t);
+}
+
+// One packet of rays through pixels (px, py); lanes outside `wanted` do nothing. All lanes are at the same t, so that
+// they are near each other in the volume. `fused`: the other layer takes part.
+template <class L, int kind, bool fused, class Sink>
+CF_FN CfMarch<L> cf_ray_march(const CfRayScene& s, typename L::I px, typename L::I py, typename L::M wanted,
+                              Sink& sink) {
   typedef typename L::F F;
   typedef typename L::I I;
   typedef typename L::M M;
   const CfRays<L> r = cf_ray_begin<L>(s, px, py);
-  const F zero = L::splat(0.0f);
-  F begin, end, way[3], other_way[3], other_begin = zero, other_end = zero;
-  CfRays<L> other = r;
+  const F zero = L::splat(0.0f), never = L::splat(-1.0f);
+  F begin, end;
   cf_ray_clip<L>(s, r, begin, end);
-  cf_ray_ways<L>(r, way);
-  if (fused) {
-    for (int i = 0; i < 3; ++i) {
-      const float* row = s.to_other + 4 * i;
-      other.o[i] = r.o[0] * row[0] + r.o[1] * row[1] + r.o[2] * row[2] + row[3];
-      other.d[i] = r.d[0] * row[0] + r.d[1] * row[1] + r.d[2] * row[2];
-    }
-    cf_ray_ways<L>(other, other_way);
-    other_begin = zero;
-    other_end = L::splat(1e6f);
-    for (int i = 0; i < 3; ++i)
-      cf_ray_slab<L>(other.o[i], other.d[i], zero, L::splat((float)(s.other.size[i] - 1)), other_begin, other_end);
-  }
-  CfMarch<L> m = {zero, zero, zero, L::splat(1.0f), L::splat(s.ambient + 0.7f * s.diffuse), zero, zero, L::splat(-1.0f)};
-  M alive = wanted & (begin <= end);
+  CfMarch<L> m = {zero, zero, zero, {zero, zero, zero, zero}, never, L::splat(1.0f), zero, never};
   // The first whole t at or behind `begin`.
   const F whole = L::real(L::whole(cf_min<L>(begin, L::splat(1e6f))));
-  F t = L::select(whole < begin, whole + 1.0f, whole), stop = t;
-  alive = alive & (t <= end);
-  while (L::any(alive)) {
-    M seek = alive & (t >= stop);
-    while (L::any(seek)) {
-      F next;
-      M empty = cf_ray_empty<L>(s.layer, r, way, t, next);
-      if (fused) {
-        const M before = t < other_begin, behind = t > other_end;
-        F then;
-        const M nothing = cf_ray_empty<L>(s.other, other, other_way, t, then);
-        // Whole samples up to the other volume's box; behind it there is nothing more of it.
-        then = L::select(behind, L::splat(CF_RAY_FAR), then);
-        const F enter = cf_max<L>(L::real(L::whole(cf_min<L>(other_begin, L::splat(1e6f)))), t + 1.0f);
-        then = L::select(before, enter, then);
-        next = cf_min<L>(next, then);
-        empty = empty & (before | behind | nothing);
+  const F start = L::select(whole < begin, whole + 1.0f, whole);
+  M alive = wanted & (begin <= end) & (start <= end);
+  float t = L::least(L::select(alive, start, L::splat(CF_RAY_FAR)));
+  const float last = L::most(L::select(alive, end, never));
+  if (t <= last) {
+    const CfBeam beam = cf_ray_beam<L>(r, t, last);
+    CfOther<L> other;
+    if (fused) other = cf_ray_other<L>(s, r, t, last);
+    while (t <= last) {
+      const float next = cf_ray_skip(s.layer, beam, t);
+      const float then = fused ? cf_ray_skip(s.other, other.beam, t) : next;
+      if (next > t && then > t) {
+        t = cf_min<CfOneLane>(next, then);
+        continue;
       }
-      t = L::select(seek & empty, next, t);
-      stop = L::select(seek & L::no(empty), next, stop);
-      alive = alive & (t <= end);
-      seek = alive & (t >= stop);
-    }
-    if (!L::any(alive)) break;
-    const CfPlace<L> p = cf_ray_place<L>(r, t, s.layer.size);
-    const I index = cf_ray_index<L>(p, s.layer.size);
-    const I entry = cf_ray_entry<L>(s.layer, cf_ray_value<L, kind>(s.layer, p, index));
-    const F opacity = L::at(s.layer.opacity, entry);
-    M seen = alive & (opacity > 0.0f);
-    if (s.keep != 0 && L::any(seen)) seen = seen & cf_ray_kept<L>(s, p, index);
-    if (L::any(seen)) {
-      const F weight = m.through * opacity;
-      m.pending = L::select(seen, m.pending + weight, m.pending);
-      const M shade = seen & (m.pending > CF_RAY_RESHADE);
-      if (s.shade && L::any(shade)) {
-        cf_ray_light<L, kind>(s, r, p, index, shade, m);
-        m.pending = L::select(shade, zero, m.pending);
+      const M on = alive & (start <= t) & (end >= t);
+      const CfPlace<L> p = cf_ray_place<L>(r, L::splat(t), s.layer.size);
+      const I index = cf_ray_index<L>(p, s.layer.size);
+      if (next <= t) {
+        const I entry = cf_ray_entry<L>(s.layer, cf_ray_value<L, kind>(s.layer, p, index));
+        const F opacity = L::at(s.layer.opacity, entry);
+        M seen = on & (opacity > 0.0f);
+        if (s.keep != 0 && L::any(seen)) seen = seen & cf_ray_kept<L>(s, p, index);
+        if (L::any(seen)) cf_ray_add<L>(s, r, px, py, m, entry, seen, opacity, t, sink);
       }
-      cf_ray_blend<L>(m, s.layer, entry, seen, weight, m.light, m.gloss, t);
+      if (fused && then <= t) cf_ray_sample_other<L>(s, other, p, index, on, t, m);
+      alive = alive & (m.through >= CF_RAY_OPAQUE);
+      if (!L::any(alive)) break;
+      t = t + 1.0f;
     }
-    if (fused) {
-      const M inside = alive & (t >= other_begin) & (t <= other_end);
-      if (L::any(inside)) {
-        const CfPlace<L> q = cf_ray_place<L>(other, t, s.other.size);
-        const I at = cf_ray_index<L>(q, s.other.size);
-        const I there = cf_ray_entry<L>(s.other, cf_ray_value<L, CF_KIND_ASK>(s.other, q, at));
-        const F share = L::at(s.other.opacity, there);
-        M glows = inside & (share > 0.0f);
-        if (s.keep != 0 && L::any(glows)) glows = glows & cf_ray_kept<L>(s, p, index);
-        if (L::any(glows)) cf_ray_blend<L>(m, s.other, there, glows, m.through * share, L::splat(1.0f), zero, t);
-      }
-    }
-    t = t + 1.0f;
-    alive = alive & (t <= end) & (m.through >= CF_RAY_OPAQUE);
   }
+  const M rest = m.sum[3] > 0.0f;
+  if (L::any(rest)) sink.take(s, r, px, py, rest, m);
   m.red = m.red + m.through * s.background[0];
   m.green = m.green + m.through * s.background[1];
   m.blue = m.blue + m.through * s.background[2];
@@ -461,4 +551,12 @@ CF_FN void cf_ray_store(const CfRayScene& s, int x, int y, float red, float gree
     s.seen[2 * at] = 1.0f - through;
     s.seen[2 * at + 1] = half;
   }
+}
+
+// One pixel by the definition: what a CUDA thread does.
+template <int kind, bool fused>
+CF_FN void cf_ray_pixel(const CfRayScene& s, int x, int y) {
+  CfLitNow<CfOneLane, kind> lit = {{0.0f, 0.0f, 0.0f}};
+  const CfMarch<CfOneLane> m = cf_ray_march<CfOneLane, kind, fused>(s, x, y, true, lit);
+  cf_ray_store(s, x, y, m.red + lit.total.red, m.green + lit.total.green, m.blue + lit.total.blue, m.through, m.half);
 }

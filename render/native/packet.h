@@ -42,6 +42,42 @@ struct CfPacket {
 #endif
   }
 
+  CF_FN float least(F a) {
+    float found[CF_LANES];
+    __builtin_memcpy(found, &a, sizeof a);
+    for (int half = CF_LANES / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) found[i] = found[i + half] < found[i] ? found[i + half] : found[i];
+    return found[0];
+  }
+  CF_FN float most(F a) { return -least(-a); }
+
+  // One bit per lane.
+  CF_FN unsigned bits(M m) {
+#if defined(__AVX512F__)
+    return _mm512_test_epi32_mask((__m512i)m, (__m512i)m);
+#elif defined(__AVX2__)
+    return (unsigned)_mm256_movemask_ps((__m256)m);
+#else
+    unsigned found = 0;
+    for (int i = 0; i < CF_LANES; ++i) found |= (unsigned)(m[i] != 0) << i;
+    return found;
+#endif
+  }
+
+  // The lanes of `which`, side by side, to `to`; room for all lanes there.
+  CF_FN void pack(unsigned which, F a, float* to) {
+#if defined(__AVX512F__)
+    _mm512_storeu_ps(to, _mm512_maskz_compress_ps((__mmask16)which, (__m512)a));
+#else
+    for (; which; which &= which - 1) *to++ = a[__builtin_ctz(which)];
+#endif
+  }
+  CF_FN F load(const float* from) {
+    F a;
+    __builtin_memcpy(&a, from, sizeof a);
+    return a;
+  }
+
   CF_FN F root(F a) {
 #if defined(__AVX512F__)
     return (F)_mm512_maskz_sqrt_ps(0xffff, (__m512)a);

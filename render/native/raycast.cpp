@@ -10,6 +10,51 @@ namespace {
 constexpr int kColumns = CF_LANES >= 16 ? 4 : (CF_LANES >= 8 ? 4 : 2);
 constexpr int kRows = CF_LANES / kColumns;
 
+// The lit layer of one tile. Few lanes of a packet begin a new gradient at the same time, and a gradient is most of a
+// sample's cost: completed sums wait here until all lanes have one, first come first served, so that every ray adds up
+// its own in its own order.
+template <int kind>
+struct LightQueue {
+  const int x0, y0;
+  int waiting = 0;
+  float field[7][2 * CF_LANES] = {};  // of each sum: pixel x, y, where its light is taken, red, green, blue, weight
+  float total[CF_RAY_TILE * CF_RAY_TILE][3] = {};
+
+  LightQueue(int left, int top) : x0(left), y0(top) {}
+
+  void take(const CfRayScene& s, const CfRays<CfPacket>&, CfVecI px, CfVecI py, CfVecI which,
+            const CfMarch<CfPacket>& m) {
+    const unsigned lanes = CfPacket::bits(which);
+    CfPacket::pack(lanes, CfPacket::real(px), field[0] + waiting);
+    CfPacket::pack(lanes, CfPacket::real(py), field[1] + waiting);
+    CfPacket::pack(lanes, m.lit, field[2] + waiting);
+    for (int i = 0; i < 4; ++i) CfPacket::pack(lanes, m.sum[i], field[3 + i] + waiting);
+    waiting += __builtin_popcount(lanes);
+    if (waiting >= CF_LANES) light(s, CF_LANES);
+  }
+
+  void finish(const CfRayScene& s) {
+    if (waiting > 0) light(s, waiting);
+  }
+
+  void light(const CfRayScene& s, int count) {
+    const CfVecI px = CfPacket::whole(CfPacket::load(field[0])), py = CfPacket::whole(CfPacket::load(field[1]));
+    CfVecF sums[4];
+    for (int i = 0; i < 4; ++i) sums[i] = CfPacket::load(field[3 + i]);
+    const CfRays<CfPacket> r = cf_ray_begin<CfPacket>(s, px, py);
+    const CfLit<CfPacket> lit = cf_ray_light<CfPacket, kind>(s, r, CfPacket::load(field[2]), sums);
+    for (int i = 0; i < count; ++i) {
+      float* to = total[(py[i] - y0) * CF_RAY_TILE + px[i] - x0];
+      to[0] += lit.red[i];
+      to[1] += lit.green[i];
+      to[2] += lit.blue[i];
+    }
+    waiting -= count;
+    for (float* row = field[0]; row <= field[6]; row += 2 * CF_LANES)
+      __builtin_memcpy(row, row + CF_LANES, CF_LANES * sizeof(float));
+  }
+};
+
 template <int kind, bool fused>
 void tile_by_packets(const CfRayScene& s, int x0, int y0, int x1, int y1) {
   CfVecI dx, dy;
@@ -17,24 +62,32 @@ void tile_by_packets(const CfRayScene& s, int x0, int y0, int x1, int y1) {
     dx[i] = i % kColumns;
     dy[i] = i / kColumns;
   }
-  for (int y = y0; y < y1; y += kRows) {
-    for (int x = x0; x < x1; x += kColumns) {
+  LightQueue<kind> queue(x0, y0);
+  CfMarch<CfPacket> marched[CF_RAY_TILE * CF_RAY_TILE / CF_LANES];
+  int packet = 0;
+  for (int y = y0; y < y1; y += kRows)
+    for (int x = x0; x < x1; x += kColumns, ++packet) {
       const CfVecI px = dx + x, py = dy + y;
-      const CfMarch<CfPacket> m = cf_ray_march<CfPacket, kind, fused>(s, px, py, (px < x1) & (py < y1));
-      for (int i = 0; i < CF_LANES; ++i)
-        if (px[i] < x1 && py[i] < y1)
-          cf_ray_store(s, px[i], py[i], m.red[i], m.green[i], m.blue[i], m.through[i], m.half[i]);
+      marched[packet] = cf_ray_march<CfPacket, kind, fused>(s, px, py, (px < x1) & (py < y1), queue);
     }
-  }
+  queue.finish(s);
+  packet = 0;
+  for (int y = y0; y < y1; y += kRows)
+    for (int x = x0; x < x1; x += kColumns, ++packet) {
+      const CfMarch<CfPacket>& m = marched[packet];
+      for (int i = 0; i < CF_LANES; ++i) {
+        const int px = x + i % kColumns, py = y + i / kColumns;
+        if (px >= x1 || py >= y1) continue;
+        const float* lit = queue.total[(py - y0) * CF_RAY_TILE + px - x0];
+        cf_ray_store(s, px, py, m.red[i] + lit[0], m.green[i] + lit[1], m.blue[i] + lit[2], m.through[i], m.half[i]);
+      }
+    }
 }
 
 template <int kind, bool fused>
 void tile_by_definition(const CfRayScene& s, int x0, int y0, int x1, int y1) {
   for (int y = y0; y < y1; ++y)
-    for (int x = x0; x < x1; ++x) {
-      const CfMarch<CfOneLane> m = cf_ray_march<CfOneLane, kind, fused>(s, x, y, true);
-      cf_ray_store(s, x, y, m.red, m.green, m.blue, m.through, m.half);
-    }
+    for (int x = x0; x < x1; ++x) cf_ray_pixel<kind, fused>(s, x, y);
 }
 
 typedef void (*Tile)(const CfRayScene&, int, int, int, int);
