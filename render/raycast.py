@@ -24,7 +24,7 @@ from render.errors import InvalidViewError
 from render.fallback import DeviceGuard
 from render.native import library, raycast
 from render.native.pool import CancelledPictureError
-from render.scene import Bounds, PreparedVolume, Range, RayLayer, Shape
+from render.scene import Bounds, EmptySpace, PreparedVolume, Range, RayLayer, Shape
 from render.transfer import TransferFunction, TransferTables, make_tables
 from render.volume import Volume
 from render.volume_view import VolumeView
@@ -149,10 +149,10 @@ class VolumeRenderer:
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         pixels = np.empty((scene.height, scene.width, 3), np.uint8)
         seen = np.empty((scene.height, scene.width, 2), np.float32)
-        distances = [layer.prepared.distance_map(layer.tables) for layer in layers]
-        scene.layer = _here(layers[0], distances[0])
+        spaces = [layer.prepared.empty_space(layer.tables) for layer in layers]
+        scene.layer = _here(layers[0], spaces[0])
         if len(layers) > 1:
-            scene.other = _here(layers[1], distances[1])
+            scene.other = _here(layers[1], spaces[1])
         keep = layers[0].keep
         scene.keep = None if keep is None else _a(keep)
         scene.rgb, scene.seen = _a(pixels), _a(seen)
@@ -210,12 +210,12 @@ def choose_renderer() -> VolumeRenderer:
     return VolumeRenderer(device=choice.rays(), guard=choice.guard())
 
 
-def _here(layer: RayLayer, distance: NDArray[np.uint8]) -> raycast.Layer:
+def _here(layer: RayLayer, space: EmptySpace) -> raycast.Layer:
     """A layer with addresses in this process."""
     prepared, tables = layer.prepared, layer.tables
     return raycast.Layer(
-        *(_a(prepared.volume.values), _a(distance), _a(tables.opacity), _a(tables.colour)),
-        *(tuple(prepared.size.tolist()), tuple(prepared.cells.tolist())),
+        *(_a(prepared.volume.values), _a(space.distance), _a(space.parts), _a(tables.opacity), _a(tables.colour)),
+        *(tuple(prepared.size.tolist()), space.grid, raycast.CELL_SHIFT - 1),
         *(len(tables.opacity), prepared.kind, tables.first, tables.steps),
     )
 

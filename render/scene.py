@@ -26,6 +26,20 @@ Bounds = Callable[[Volume, Shape], Range]
 BoundsOrNative = Callable[[Volume, Shape, Bounds], Range]
 
 
+_MOST_MAPS = 4
+_Key = tuple[bytes, float, float]
+
+
+@dataclass(frozen=True)
+class EmptySpace:
+    """``parts`` (a bit per 2 x 2 x 2 voxels) and ``distance`` of CfRayLayer, flat, over a ``grid`` (x, y, z) of
+    2 x 2 x 2 to each of the volume's cells."""
+
+    parts: NDArray[np.uint8]
+    distance: NDArray[np.uint8]
+    grid: tuple[int, int, int]
+
+
 class VolumeTooSmallError(RenderError):
     """Fewer than two voxels along an axis: nothing to look at in three dimensions."""
 
@@ -62,7 +76,8 @@ class PreparedVolume:
         self._cuts: tuple[Cut, ...] = ()
         self._keep: NDArray[np.uint8] | None = None  # flat, 4 bytes longer than the volume
         self._kept_cells: NDArray[np.uint8] | None = None
-        self._maps: dict[tuple[bytes, float, float, tuple[Cut, ...]], NDArray[np.uint8]] = {}
+        self._parts: dict[_Key, NDArray[np.uint8]] = {}
+        self._distance: dict[_Key, NDArray[np.uint8]] = {}  # after the cuts
         shape = (int(self.cells[2]), int(self.cells[1]), int(self.cells[0]))
         native = self._native_bounds
         self._low, self._high = native(volume, shape) if bounds is None else bounds(volume, shape, native)
@@ -77,7 +92,8 @@ class PreparedVolume:
     def nbytes(self) -> int:
         """Bytes beside the volume's own."""
         keep = 0 if self._keep is None else self._keep.nbytes
-        return int(self._low.nbytes * 2 + keep + sum(found.nbytes for found in self._maps.values()))
+        maps = [*self._parts.values(), *self._distance.values()]
+        return int(self._low.nbytes * 2 + keep + sum(found.nbytes for found in maps))
 
     def scale(self, values: str) -> tuple[float, float]:
         """What 0 and 1 of a transfer function stand for: 'share' the range of nearly all values, 'window' the first
@@ -94,22 +110,31 @@ class PreparedVolume:
             self._share = bottom, max(top, bottom + 1e-3)
         return self._share
 
-    def distance_map(self, tables: TransferTables) -> NDArray[np.uint8]:
-        """Cells that show nothing by these tables and the cuts, and how far such emptiness reaches. Flat."""
-        key = ((tables.opacity > 0).tobytes(), tables.first, tables.steps, self._cuts)
-        found = self._maps.get(key)
-        if found is None:
-            count = int(np.prod(self.cells))
-            found = np.zeros(count + 4, np.uint8)  # gathers read 4 bytes at a time
-            kept = 0 if self._kept_cells is None else _a(self._kept_cells)
-            before = tables.visible_before()
-            self._kernels.cf_ray_distance(
-                *(_a(self._low), _a(self._high), kept, _a(self.cells)),
-                *(tables.first, tables.steps, len(tables.opacity), _a(before), _a(found)),
-            )
-            while len(self._maps) >= 4:
-                self._maps.pop(next(iter(self._maps)))
-            self._maps[key] = found
+    def empty_space(self, tables: TransferTables) -> EmptySpace:
+        """Where nothing is seen by these tables and the cuts, and how far such emptiness reaches."""
+        key = ((tables.opacity > 0).tobytes(), tables.first, tables.steps)
+        parts = _remembered(self._parts, key, lambda: self._find_parts(tables))
+        distance = _remembered(self._distance, key, lambda: self._find_distance(parts))
+        return EmptySpace(parts, distance, (int(self.cells[0]) * 2, int(self.cells[1]) * 2, int(self.cells[2]) * 2))
+
+    def _new_map(self) -> NDArray[np.uint8]:
+        return np.zeros(8 * int(np.prod(self.cells)) + 4, np.uint8)  # gathers read 4 bytes at a time
+
+    def _find_parts(self, tables: TransferTables) -> NDArray[np.uint8]:
+        found, before = self._new_map(), tables.visible_before()
+        arguments = (
+            *(_a(self.volume.values), self.kind, _a(self.size), _a(self._low), _a(self._high)),
+            *(tables.first, tables.steps, len(tables.opacity), _a(before), _a(found)),
+        )
+        self._layers(lambda a, b: self._kernels.cf_ray_parts(*arguments, a, b), int(self.cells[2]))
+        return found
+
+    def _find_distance(self, parts: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        found, grid = self._new_map(), self.cells * 2
+        kept = 0 if self._kept_cells is None else _a(self._kept_cells)
+        arguments = (_a(parts), kept, _a(grid), _a(found))
+        self._layers(lambda a, b: self._kernels.cf_ray_distance(*arguments, 0, a, b), int(grid[2]))
+        self._layers(lambda a, b: self._kernels.cf_ray_distance(*arguments, 1, a, b), int(grid[1]))
         return found
 
     def mask(self, cuts: tuple[Cut, ...]) -> NDArray[np.uint8] | None:
@@ -119,7 +144,7 @@ class PreparedVolume:
         known = len(self._cuts)
         if self._keep is None or cuts[:known] != self._cuts:
             self._keep, known = None, 0
-        self._maps.clear()
+        self._distance.clear()
         self._cuts = cuts
         if not cuts:
             self._keep = self._kept_cells = None
@@ -161,3 +186,15 @@ class RayLayer:
     tables: TransferTables
     cuts: tuple[Cut, ...] = ()
     keep: NDArray[np.uint8] | None = None
+
+
+def _remembered(
+    maps: dict[_Key, NDArray[np.uint8]], key: _Key, find: Callable[[], NDArray[np.uint8]]
+) -> NDArray[np.uint8]:
+    """The map of this key, made if need be; the oldest of too many is forgotten."""
+    if key not in maps:
+        made = find()
+        while len(maps) >= _MOST_MAPS:
+            maps.pop(next(iter(maps)))
+        maps[key] = made
+    return maps[key]

@@ -76,6 +76,6 @@ class CudaRays:
         opacity, colour = device.cupy.asarray(tables.opacity), device.cupy.asarray(tables.colour)
         held += [values, distance, opacity, colour]
         return raycast.Layer(
-            *(values.data.ptr, distance.data.ptr, opacity.data.ptr, colour.data.ptr),
-            *(size, grid, len(tables.opacity), prepared.kind, tables.first, tables.steps),
+            *(values.data.ptr, distance.data.ptr, None, opacity.data.ptr, colour.data.ptr),
+            *(size, grid, raycast.CELL_SHIFT, len(tables.opacity), prepared.kind, tables.first, tables.steps),
         )

@@ -1,6 +1,6 @@
 // What lets rays skip empty space, one cell of 8 x 8 x 8 voxels at a time: bounds of its values, whether the cuts left
 // anything of it, whether a transfer function shows anything of it, and how far such emptiness reaches. The native
-// hosts have the same over whole slices (native/slab.cpp, native/raycast.cpp); both give the same numbers.
+// hosts have bounds over whole slices (native/slab.cpp, native/raycast.cpp); both give the same numbers.
 #pragma once
 
 #include "sample.h"

@@ -15,8 +15,6 @@
 #define CF_METHOD inline
 #endif
 
-#define CF_CELL_SHIFT 3       // cells of 8 x 8 x 8 voxels
-#define CF_CELL (1 << CF_CELL_SHIFT)
 #define CF_RAY_PLANES 16      // clip planes of one scene
 #define CF_RAY_FAR 1e9f
 #define CF_RAY_OPAQUE 0.01f   // a ray ends when less than this share of light comes through
@@ -28,10 +26,13 @@ enum CfValueKind { CF_KIND_I16 = 0, CF_KIND_U16 = 1, CF_KIND_F32 = 2, CF_KIND_AS
 struct CfRayLayer {
   const void* values;            // (nz, ny, nx), contiguous; each axis at least 2, fewer than 2^31 voxels
   const cf_u8* distance;         // per cell: 0 = something may be seen, d = every cell nearer than d (Chebyshev) is empty
+  const cf_u8* parts;            // per cell of 4 x 4 x 4 voxels, a bit for each 2 x 2 x 2, x lowest: something may be
+                                 // seen; or 0 when nobody has looked so closely
   const cf_f32* opacity;         // of one sample, by table entry
   const unsigned int* colour;    // 10 bits each: red << 20 | green << 10 | blue
   int size[3];                   // nx, ny, nz
   int cells[3];
+  int cell_shift;                // cells are 1 << cell_shift voxels wide; 2 where there are parts
   int entries;                   // of the two tables
   int kind;                      // CfValueKind
   cf_f32 first, steps;           // entry = (value - first) * steps, nearest, the ends repeat
@@ -312,10 +313,11 @@ CF_FN CfBeam cf_ray_beam(const CfRays<L>& r, float begin, float end) {
 CF_FN float cf_ray_skip(const CfRayLayer& g, const CfBeam& b, float t) {
   float at[3];
   int cell[3];
+  const int width = 1 << g.cell_shift;
   for (int i = 0; i < 3; ++i) {
     at[i] = b.o[i] + t * b.d[i];
     const float inside = cf_min<CfOneLane>(cf_max<CfOneLane>(at[i], 0.0f), (float)(g.size[i] - 2));
-    cell[i] = (int)inside >> CF_CELL_SHIFT;
+    cell[i] = (int)inside >> g.cell_shift;
   }
   const int distance = g.distance[(cell[2] * g.cells[1] + cell[1]) * g.cells[0] + cell[0]];
   if (distance == 0) return t;
@@ -323,9 +325,9 @@ CF_FN float cf_ray_skip(const CfRayLayer& g, const CfBeam& b, float t) {
   bool empty = true;
   for (int i = 0; i < 3; ++i) {
     // Beyond the volume there is nothing.
-    const float low = cell[i] - distance < 0 ? -CF_RAY_FAR : (float)((cell[i] - distance + 1) * CF_CELL) + b.radius[i];
+    const float low = cell[i] - distance < 0 ? -CF_RAY_FAR : (float)((cell[i] - distance + 1) * width) + b.radius[i];
     const float high =
-        cell[i] + distance >= g.cells[i] ? CF_RAY_FAR : (float)((cell[i] + distance) * CF_CELL) - b.radius[i];
+        cell[i] + distance >= g.cells[i] ? CF_RAY_FAR : (float)((cell[i] + distance) * width) - b.radius[i];
     empty = empty && at[i] >= low && at[i] <= high;
     if (b.way[i] != 0.0f) {
       const float steps = ((b.way[i] > 0.0f ? high : low) - b.o[i]) * b.way[i];
@@ -345,6 +347,17 @@ CF_FN typename L::M cf_ray_kept(const CfRayScene& s, const CfPlace<L>& p, typena
   at = at + L::select(p.part[1] >= 0.5f, none + n[0], none);
   at = at + L::select(p.part[2] >= 0.5f, none + n[0] * n[1], none);
   return L::at(s.keep, at) != 0;
+}
+
+// Whether something may be seen at a sample: a look at one byte, most of which stay in the nearest caches, before eight
+// values that do not.
+template <class L>
+CF_FN typename L::M cf_ray_may_see(const CfRayLayer& g, const CfPlace<L>& p) {
+  typedef typename L::I I;
+  if (g.parts == 0) return p.voxel[0] >= 0;
+  const I x = p.voxel[0] >> 1, y = p.voxel[1] >> 1, z = p.voxel[2] >> 1;
+  const I bits = L::at(g.parts, ((z >> 1) * g.cells[1] + (y >> 1)) * g.cells[0] + (x >> 1));
+  return ((bits >> ((z & 1) * 4 + (y & 1) * 2 + (x & 1))) & 1) != 0;
 }
 
 // State of a packet of rays while it marches. Samples that share a gradient are summed (colour x weight, and weight)
@@ -520,10 +533,11 @@ CF_FN CfMarch<L> cf_ray_march(const CfRayScene& s, typename L::I px, typename L:
       const M on = alive & (start <= t) & (end >= t);
       const CfPlace<L> p = cf_ray_place<L>(r, L::splat(t), s.layer.size);
       const I index = cf_ray_index<L>(p, s.layer.size);
-      if (next <= t) {
+      const M may = on & cf_ray_may_see<L>(s.layer, p);
+      if (next <= t && L::any(may)) {
         const I entry = cf_ray_entry<L>(s.layer, cf_ray_value<L, kind>(s.layer, p, index));
         const F opacity = L::at(s.layer.opacity, entry);
-        M seen = on & (opacity > 0.0f);
+        M seen = may & (opacity > 0.0f);
         if (s.keep != 0 && L::any(seen)) seen = seen & cf_ray_kept<L>(s, p, index);
         if (L::any(seen)) cf_ray_add<L>(s, r, px, py, m, entry, seen, opacity, t, sink);
       }

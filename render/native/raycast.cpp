@@ -116,73 +116,143 @@ int draw(const CfRayScene& s, bool packets, int* next_tile, const int* cancelled
   }
 }
 
-// Smallest and largest value of the voxels that samples in each cell may touch: 9 x 9 x 9 of them.
+constexpr int kBlock = 8;  // voxels along a block: 2 x 2 x 2 cells of the kernels
+constexpr int kFarthest = 32;
+
+// Values with which interpolation may give what is not a number hide what else there is.
 template <typename T>
-void cells(const T* values, const int* n, float* low, float* high, int z_begin, int z_end) {
-  const int cx = (n[0] + 6) >> CF_CELL_SHIFT, cy = (n[1] + 6) >> CF_CELL_SHIFT, wide = 1 << CF_CELL_SHIFT;
-  const long long row = n[0], slice = row * n[1];
-  for (int bz = z_begin; bz < z_end; ++bz)
-    for (int by = 0; by < cy; ++by) {
-      float *to_low = low + ((long long)bz * cy + by) * cx, *to_high = high + ((long long)bz * cy + by) * cx;
-      const int z0 = bz * wide, z1 = z0 + wide < n[2] - 1 ? z0 + wide : n[2] - 1;
-      const int y0 = by * wide, y1 = y0 + wide < n[1] - 1 ? y0 + wide : n[1] - 1;
-      for (int bx = 0; bx < cx; ++bx) {
-        const int x0 = bx * wide, x1 = x0 + wide < n[0] - 1 ? x0 + wide : n[0] - 1;
-        T least = values[z0 * slice + y0 * row + x0], most = least;
-        for (int z = z0; z <= z1; ++z)
-          for (int y = y0; y <= y1; ++y) {
-            const T* at = values + z * slice + y * row;
-            if (x1 - x0 == wide) {
-              for (int i = 0; i <= wide; ++i) {
-                const T v = at[x0 + i];
-                least = v < least ? v : least;
-                most = v > most ? v : most;
-              }
-            } else {
-              for (int x = x0; x <= x1; ++x) {
-                least = at[x] < least ? at[x] : least;
-                most = at[x] > most ? at[x] : most;
-              }
-            }
-          }
-        to_low[bx] = (float)least;
-        to_high[bx] = (float)most;
+bool sound(T) {
+  return true;
+}
+bool sound(float v) { return v > -1e37f && v < 1e37f; }
+
+// The voxels that samples in one block may touch: 9 x 9 x 9 of them, the outermost ones repeated beyond the volume.
+template <typename T>
+struct Block {
+  T v[kBlock + 1][kBlock + 1][kBlock + 1];
+  bool is_sound = true;
+
+  Block(const T* values, const int* n, int bx, int by, int bz) {
+    int across[kBlock + 1];
+    for (int i = 0; i <= kBlock; ++i) across[i] = clamped(bx * kBlock + i, n[0]);
+    for (int k = 0; k <= kBlock; ++k)
+      for (int j = 0; j <= kBlock; ++j) {
+        const T* row = values + ((long long)clamped(bz * kBlock + k, n[2]) * n[1] + clamped(by * kBlock + j, n[1])) * n[0];
+        if (across[kBlock] == across[0] + kBlock)
+          __builtin_memcpy(v[k][j], row + across[0], sizeof v[k][j]);
+        else
+          for (int i = 0; i <= kBlock; ++i) v[k][j][i] = row[across[i]];
+        for (int i = 0; i <= kBlock; ++i) is_sound &= sound(v[k][j][i]);
+      }
+  }
+  static int clamped(int at, int size) { return at < size ? at : size - 1; }
+};
+
+// Calls visit(block x, y, z, its number) for layers [z_begin, z_end) of blocks.
+template <class Visit>
+void every_block(const int* n, int z_begin, int z_end, Visit visit) {
+  const int cx = (n[0] + kBlock - 2) / kBlock, cy = (n[1] + kBlock - 2) / kBlock;
+  for (int z = z_begin; z < z_end; ++z)
+    for (int y = 0; y < cy; ++y)
+      for (int x = 0; x < cx; ++x) visit(x, y, z, ((long long)z * cy + y) * cx + x);
+}
+
+template <typename T>
+void blocks(const T* values, const int* n, float* low, float* high, int z_begin, int z_end) {
+  every_block(n, z_begin, z_end, [&](int x, int y, int z, long long number) {
+    const Block<T> block(values, n, x, y, z);
+    const T* v = block.v[0][0];
+    T least = v[0], most = v[0];
+    for (int i = 1; i < (int)(sizeof block.v / sizeof(T)); ++i) {
+      least = v[i] < least ? v[i] : least;
+      most = v[i] > most ? v[i] : most;
+    }
+    // An unsound block is always looked at.
+    low[number] = block.is_sound ? (float)least : __builtin_nanf("");
+    high[number] = block.is_sound ? (float)most : __builtin_nanf("");
+  });
+}
+
+// Which values show something: the tables of a transfer function, without colours.
+struct Sight {
+  float first, steps;
+  int entries;
+  const int* visible_before;  // of each entry, how many before it are not fully transparent; entries + 1 of them
+
+  bool sees(float low, float high) const {
+    const int a = cf_table_index(low, first, steps, entries), b = cf_table_index(high, first, steps, entries);
+    return !(low <= high) || visible_before[b + 1] > visible_before[a];
+  }
+};
+
+// Extremes of 3 neighbours each, 2 apart: `rows` of length `count` each, 2 * kParts + 1 of them, to kParts.
+template <typename T, bool most>
+void narrow(const T* rows, int count, T* to) {
+  for (int part = 0; part < kBlock / 2; ++part) {
+    const T *a = rows + 2 * part * count, *b = a + count, *c = b + count;
+    for (int i = 0; i < count; ++i) {
+      const T ab = most ? (a[i] > b[i] ? a[i] : b[i]) : (a[i] < b[i] ? a[i] : b[i]);
+      to[part * count + i] = most ? (ab > c[i] ? ab : c[i]) : (ab < c[i] ? ab : c[i]);
+    }
+  }
+}
+
+template <typename T, bool most>
+void parts_of(const Block<T>& block, T (*to)[kBlock / 2][kBlock / 2]) {
+  constexpr int wide = kBlock + 1, half = kBlock / 2;
+  T layers[half][wide][wide], rows[half][half][wide];
+  narrow<T, most>(block.v[0][0], wide * wide, layers[0][0]);
+  for (int k = 0; k < half; ++k) {
+    narrow<T, most>(layers[k][0], wide, rows[k][0]);
+    for (int j = 0; j < half; ++j) narrow<T, most>(rows[k][j], 1, to[k][j]);
+  }
+}
+
+template <typename T>
+void parts(const T* values, const int* n, const float* low, const float* high, const Sight& sight, cf_u8* map,
+           int z_begin, int z_end) {
+  const long long row = (n[0] + kBlock - 2) / kBlock * 2, slice = row * ((n[1] + kBlock - 2) / kBlock * 2);
+  every_block(n, z_begin, z_end, [&](int x, int y, int z, long long number) {
+    cf_u8* to = map + 2 * z * slice + 2 * y * row + 2 * x;
+    const bool visible = sight.sees(low[number], high[number]);
+    cf_u8 bits[8];
+    __builtin_memset(bits, 0, sizeof bits);
+    if (visible) {
+      constexpr int half = kBlock / 2;
+      const Block<T> block(values, n, x, y, z);
+      T least[half][half][half], most[half][half][half];
+      parts_of<T, false>(block, least);
+      parts_of<T, true>(block, most);
+      for (int i = 0; i < half * half * half; ++i) {
+        const int px = i % half, py = i / half % half, pz = i / half / half;
+        const bool seen = !block.is_sound || sight.sees((float)least[pz][py][px], (float)most[pz][py][px]);
+        bits[pz / 2 * 4 + py / 2 * 2 + px / 2] |= (cf_u8)(seen << (pz % 2 * 4 + py % 2 * 2 + px % 2));
       }
     }
+    for (int i = 0; i < 8; ++i) to[i / 4 * slice + i / 2 % 2 * row + i % 2] = bits[i];
+  });
 }
 
-int entry_of(float value, float first, float steps, int entries) {
-  return cf_table_index(value, first, steps, entries);
-}
-
-// One pass of the Chebyshev distance: `d` of a cell from the 13 neighbours before it (step 1) or behind it (step -1).
-void sweep(cf_u8* map, const int* n, int step) {
-  const int last[3] = {n[0] - 1, n[1] - 1, n[2] - 1};
-  for (int k = 0; k < n[2]; ++k)
-    for (int j = 0; j < n[1]; ++j) {
-      const int z = step > 0 ? k : last[2] - k, y = step > 0 ? j : last[1] - j;
-      cf_u8* row = map + ((long long)z * n[1] + y) * n[0];
-      const int zb = z - step, yb = y - step, ya = y + step;
-      const bool has_z = zb >= 0 && zb < n[2];
-      const cf_u8* from[4] = {
-          yb >= 0 && yb < n[1] ? map + ((long long)z * n[1] + yb) * n[0] : 0,
-          has_z && yb >= 0 && yb < n[1] ? map + ((long long)zb * n[1] + yb) * n[0] : 0,
-          has_z ? map + ((long long)zb * n[1] + y) * n[0] : 0,
-          has_z && ya >= 0 && ya < n[1] ? map + ((long long)zb * n[1] + ya) * n[0] : 0};
-      for (int i = 0; i < n[0]; ++i) {
-        const int x = step > 0 ? i : last[0] - i;
-        int least = row[x];
-        if (least == 0) continue;
-        const int xb = x - step;
-        if (xb >= 0 && xb <= last[0] && row[xb] + 1 < least) least = row[xb] + 1;
-        for (int r = 0; r < 4; ++r) {
-          if (from[r] == 0) continue;
-          for (int dx = -1; dx <= 1; ++dx)
-            if (x + dx >= 0 && x + dx <= last[0] && from[r][x + dx] + 1 < least) least = from[r][x + dx] + 1;
+// Chebyshev distances along another axis: `rows` of `count` cells that are `stride` apart, d(i) = min over k of
+// max(k, d(i + k), d(i - k)).
+void widen(cf_u8* map, int rows, long long stride, int count, cf_u8* copy) {
+  for (int i = 0; i < rows; ++i) __builtin_memcpy(copy + (long long)i * count, map + i * stride, count);
+  for (int i = 0; i < rows; ++i) {
+    cf_u8* to = map + i * stride;
+    for (int k = 1; k < kFarthest; ++k) {
+      cf_u8 farthest = 0;
+      for (int x = 0; x < count; ++x) farthest = to[x] > farthest ? to[x] : farthest;
+      if (farthest <= k) break;
+      for (int side = -k; side <= k; side += 2 * k) {
+        if (i + side < 0 || i + side >= rows) continue;
+        const cf_u8* from = copy + (long long)(i + side) * count;
+        for (int x = 0; x < count; ++x) {
+          const cf_u8 reach = from[x] > k ? from[x] : (cf_u8)k;
+          to[x] = reach < to[x] ? reach : to[x];
         }
-        row[x] = (cf_u8)least;
       }
     }
+  }
 }
 
 }  // namespace
@@ -200,38 +270,64 @@ int cf_raycast_definition(const CfRayScene* scene, int* next_tile, const int* ca
 
 int cf_raycast_scene_bytes() { return (int)sizeof(CfRayScene); }
 
-// Cells [z_begin, z_end) of the third axis; `size` = nx, ny, nz, each at least 2.
+// Extremes of blocks of 8 x 8 x 8 voxels, layers [z_begin, z_end); `size` = nx, ny, nz, each at least 2.
 int cf_ray_cells(const void* values, int kind, const int* size, float* low, float* high, int z_begin, int z_end) {
   if (kind == CF_KIND_I16)
-    cells((const cf_i16*)values, size, low, high, z_begin, z_end);
+    blocks((const cf_i16*)values, size, low, high, z_begin, z_end);
   else if (kind == CF_KIND_U16)
-    cells((const cf_u16*)values, size, low, high, z_begin, z_end);
+    blocks((const cf_u16*)values, size, low, high, z_begin, z_end);
   else
-    cells((const cf_f32*)values, size, low, high, z_begin, z_end);
+    blocks((const cf_f32*)values, size, low, high, z_begin, z_end);
   return 0;
 }
 
-// Distance map of `cells`: visible_before[i] = number of entries before i that are not fully transparent
-// (entries + 1 of them); `kept` (or 0): cells where nothing is left after the cuts are 0.
-int cf_ray_distance(const float* low, const float* high, const cf_u8* kept, const int* cells, float first, float steps,
-                    int entries, const int* visible_before, cf_u8* map) {
-  const long long count = (long long)cells[0] * cells[1] * cells[2];
-  for (long long i = 0; i < count; ++i) {
-    const int a = entry_of(low[i], first, steps, entries), b = entry_of(high[i], first, steps, entries);
-    // Not a number anywhere in the cell may have hidden the rest: such a cell is looked at.
-    const bool sound = low[i] <= high[i];
-    const bool visible = !sound || visible_before[b + 1] > visible_before[a];
-    map[i] = (kept == 0 || kept[i]) && visible ? 0 : 255;
+// CfRayLayer.parts of the blocks' layers [z_begin, z_end): twice as many cells as blocks along each axis.
+// visible_before[i] = number of entries before i that are not fully transparent (entries + 1 of them).
+int cf_ray_parts(const void* values, int kind, const int* size, const float* low, const float* high, float first,
+                 float steps, int entries, const int* visible_before, cf_u8* map, int z_begin, int z_end) {
+  const Sight sight = {first, steps, entries, visible_before};
+  if (kind == CF_KIND_I16)
+    parts((const cf_i16*)values, size, low, high, sight, map, z_begin, z_end);
+  else if (kind == CF_KIND_U16)
+    parts((const cf_u16*)values, size, low, high, sight, map, z_begin, z_end);
+  else
+    parts((const cf_f32*)values, size, low, high, sight, map, z_begin, z_end);
+  return 0;
+}
+
+// CfRayLayer.distance from its parts, `cells` along each axis. `kept` (or 0), per block: where it is 0, nothing is left
+// after the cuts. Two calls, each for a share of the layers along one axis: first z (x and y are done), then y (z is).
+int cf_ray_distance(const cf_u8* parts, const cf_u8* kept, const int* cells, cf_u8* map, int pass, int begin, int end) {
+  const long long row = cells[0], slice = row * cells[1];
+  const long long largest = cells[1] > cells[2] ? cells[1] : cells[2];
+  cf_u8* copy = (cf_u8*)__builtin_malloc(row * largest);
+  if (copy == 0) return 1;
+  for (int i = begin; i < end && pass == 0; ++i) {
+    for (int y = 0; y < cells[1]; ++y) {
+      cf_u8* to = map + i * slice + y * row;
+      const cf_u8* left = kept == 0 ? 0 : kept + ((long long)(i / 2) * (cells[1] / 2) + y / 2) * (cells[0] / 2);
+      int reach = kFarthest;
+      for (int x = 0; x < cells[0]; ++x) {
+        const bool visible = parts[i * slice + y * row + x] != 0 && (left == 0 || left[x / 2]);
+        reach = visible ? 0 : (reach < kFarthest ? reach + 1 : kFarthest);
+        to[x] = (cf_u8)reach;
+      }
+      for (int x = cells[0] - 1; x >= 0; --x) {
+        reach = to[x] < reach + 1 ? to[x] : reach + 1;
+        to[x] = (cf_u8)reach;
+      }
+    }
+    widen(map + i * slice, cells[1], row, cells[0], copy);
   }
-  sweep(map, cells, 1);
-  sweep(map, cells, -1);
+  for (int i = begin; i < end && pass == 1; ++i) widen(map + i * row, cells[2], slice, cells[0], copy);
+  __builtin_free(copy);
   return 0;
 }
 
-// Which cells still hold a kept voxel.
+// Which blocks still hold a kept voxel.
 int cf_ray_kept_cells(const cf_u8* keep, const int* size, const int* cells, cf_u8* kept, int z_begin, int z_end) {
   const long long row = size[0], slice = row * size[1];
-  const int wide = 1 << CF_CELL_SHIFT;
+  const int wide = kBlock;
   for (int bz = z_begin; bz < z_end; ++bz)
     for (int by = 0; by < cells[1]; ++by)
       for (int bx = 0; bx < cells[0]; ++bx) {

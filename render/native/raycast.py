@@ -13,7 +13,8 @@ from render.native import library
 
 PLANES = 16
 KINDS = {np.dtype(np.int16): 0, np.dtype(np.uint16): 1, np.dtype(np.float32): 2}
-CELL = 8
+CELL_SHIFT = 3
+CELL = 1 << CELL_SHIFT
 CANCELLED = 2
 
 _P, _I, _F = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
@@ -25,10 +26,12 @@ class Layer(ctypes.Structure):
     _fields_ = [
         ("values", _P),
         ("distance", _P),
+        ("parts", _P),
         ("opacity", _P),
         ("colour", _P),
         ("size", _I * 3),
         ("cells", _I * 3),
+        ("cell_shift", _I),
         ("entries", _I),
         ("kind", _I),
         ("first", _F),
@@ -75,7 +78,8 @@ _SIGNATURES: dict[str, list[Any]] = {
     "cf_raycast_definition": [_P, _P, _P],
     "cf_raycast_scene_bytes": [],
     "cf_ray_cells": [_P, _I, _P, _P, _P, _I, _I],
-    "cf_ray_distance": [_P, _P, _P, _P, _F, _F, _I, _P, _P],
+    "cf_ray_parts": [_P, _I, _P, _P, _P, _F, _F, _I, _P, _P, _I, _I],
+    "cf_ray_distance": [_P, _P, _P, _P, _I, _I, _I],
     "cf_ray_kept_cells": [_P, _P, _P, _P, _I, _I],
     "cf_cut_planes": [_P, _P, _P, _I, _I, _I, _I],
     "cf_cut_bitmap": [_P, _P, _P, _P, _I, _I, _I, _I, _I],
