@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from app import locations
 from app.archive_api.header_process import HeaderProcess
+from app.archive_api.instance_finder import InstanceFinder
 from app.archive_api.routes import ROUTES as ARCHIVE_ROUTES
 from app.audit.service import Audit
 from app.bus import Bus
@@ -83,6 +84,7 @@ async def open_services(settings: Settings, *, secure: bool = False) -> AsyncIte
                 queue=JobQueue(database),
                 bus=bus,
                 headers=headers,
+                instances=InstanceFinder(database),
                 secure=secure,
             )
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from app.archive_api.header_process import HeaderProcess
+from app.archive_api.instance_finder import InstanceFinder
 from app.audit.service import Audit
 from app.bus import Bus
 from app.identity.service import Identity
@@ -35,6 +36,7 @@ class Services:
     queue: JobQueue
     bus: Bus
     headers: HeaderProcess
+    instances: InstanceFinder
     secure: bool
     login_limit: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_s=0.5))
     code_limit: RateLimit = field(default_factory=lambda: RateLimit(burst=30, per_s=0.5))

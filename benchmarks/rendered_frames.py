@@ -1,7 +1,9 @@
 """``rendered_frames``: rendered pictures per second over HTTP with 16 clients, against Orthanc on the same files.
 
-Ours are WADO-RS ``/rendered``, Orthanc's its REST ``/rendered`` (windowed) of the same instances, both as JPEG and as
-wide where the case says so. Both are warm: every instance was asked for once. Clients are threads of this process.
+Ours are WADO-RS ``/rendered``, Orthanc's its REST ``/rendered`` (windowed) of the same instances: JPEG of one size and
+one quantization (asserted), as wide where the case says so. The instances are asked for in turn, all different. Both are
+warm: every instance was asked for before, so ours are decoded in memory as a viewer's series is; Orthanc keeps files
+and parsed datasets in memory and decodes each time.
 """
 
 from __future__ import annotations
@@ -10,11 +12,9 @@ import http.client
 import io
 import itertools
 import tempfile
-import threading
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -33,6 +33,7 @@ from benchmarks.harness import (
     peer_of,
     summarize,
 )
+from benchmarks.http_load import answers_per_s, requests_of
 from benchmarks.ingest import encode_jpeg_ls
 from benchmarks.needs import DCMTK, ORTHANC
 from benchmarks.programs import CloudFilm, Orthanc, dcmsend
@@ -61,35 +62,18 @@ def _get(connection: http.client.HTTPConnection, path: str, headers: dict[str, s
     return data
 
 
-def _rate(url: str, paths: list[str], headers: dict[str, str], seconds: float) -> float:
-    """Pictures per second of all clients together."""
-    host = urlsplit(url).netloc
-    turn, counts, errors = itertools.cycle(paths), [0] * _CLIENTS, list[BaseException]()
-    begun = time.perf_counter()
-
-    def client(number: int) -> None:
-        try:
-            connection = http.client.HTTPConnection(host, timeout=60)
-            while time.perf_counter() - begun < seconds:
-                _get(connection, next(turn), headers)
-                counts[number] += 1
-            connection.close()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(_CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return sum(counts) / (time.perf_counter() - begun)
+def _look(url: str, path: str, headers: dict[str, str]) -> Image.Image:
+    return Image.open(io.BytesIO(_get(http.client.HTTPConnection(urlsplit(url).netloc, timeout=60), path, headers)))
 
 
-def _look(url: str, path: str, headers: dict[str, str]) -> np.ndarray[Any, Any]:
-    data = _get(http.client.HTTPConnection(urlsplit(url).netloc, timeout=60), path, headers)
-    return np.asarray(Image.open(io.BytesIO(data)).convert("L"), np.float64)
+def _check_alike(case: str, ours: Image.Image, theirs: Image.Image) -> None:
+    """One size, one kind, one quantization, and within what two scalers and window rules differ."""
+    kinds = [(one.format, one.mode, one.size, getattr(one, "quantization", None)) for one in (ours, theirs)]
+    difference = (
+        np.abs(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)).mean() if kinds[0] == kinds[1] else 0
+    )
+    if kinds[0] != kinds[1] or difference > 6:
+        raise BenchmarkError(f"rendered_frames {case}: not the same picture ({difference:.1f}): {kinds}")
 
 
 def _case(case: str, ours: CloudFilm, orthanc: Orthanc, token: str, options: Options) -> Result:
@@ -110,13 +94,12 @@ def _case(case: str, ours: CloudFilm, orthanc: Orthanc, token: str, options: Opt
         theirs.append(f"/instances/{known}/rendered{f'?width={_WIDE}' if wide else ''}")
     headers = {"Accept": "image/jpeg", "Authorization": f"Bearer {token}"}
     plain = {"Accept": "image/jpeg"}
-    one, other = _look(ours.url, mine[0], headers), _look(orthanc.url, theirs[0], plain)
-    if one.shape != other.shape or np.abs(one - other).mean() > 6:
-        raise BenchmarkError(f"rendered_frames {case}: {one.shape} and {other.shape} are not the same picture")
-    works: list[Callable[[float], float]] = [
-        lambda seconds: _rate(ours.url, mine, headers, seconds),
-        lambda seconds: _rate(orthanc.url, theirs, plain, seconds),
-    ]
+    for one, other in zip(mine, theirs, strict=True):
+        _check_alike(case, _look(ours.url, one, headers), _look(orthanc.url, other, plain))
+    works: list[Callable[[float], float]] = []
+    for url, paths, sent in ((ours.url, mine, headers), (orthanc.url, theirs, plain)):
+        turn = itertools.cycle(requests_of(url, paths, sent))
+        works.append(partial(answers_per_s, url, turn, _CLIENTS))
     for work in works:
         work(2.0)
     samples: list[list[float]] = [[], []]

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.archive_api.errors import ResourceNotFoundError
+from app.archive_api.instance_finder import FoundInstance, Uids
 from app.archive_api.qido import path_uid
 from app.identity.models import Principal
 from app.services import Services
@@ -24,6 +25,7 @@ class Target:
     study_instance_uid: str
     rows: tuple[InstanceRow, ...]
     level: str
+    instance: FoundInstance | None = None  # of a path that names one
 
     @property
     def etag(self) -> str:
@@ -41,12 +43,16 @@ class Target:
 async def find(request: Request, services: Services, principal: Principal) -> Target:
     """Raises BadParameterError, ResourceNotFoundError."""
     uids = {name: path_uid(name, request.path_params[name])[0] for name in request.path_params if name in _LEVELS}
+    if "instance" in uids:
+        one = await services.instances.find(principal.institution_id, Uids(*(uids[name] for name in _LEVELS)))
+        if one is None:
+            raise ResourceNotFoundError
+        return Target(uids["study"], (one.row,), "instance", one)
     rows = await find_instances(
         services.database,
         principal.institution_id,
         study_instance_uid=uids["study"],
         series_instance_uid=uids.get("series", ""),
-        sop_instance_uid=uids.get("instance", ""),
     )
     if not rows:
         raise ResourceNotFoundError

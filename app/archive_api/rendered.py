@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from app.archive_api.media import MediaRange, accepted, choose, covers
 from app.archive_api.wado import INSTANCE, parse_frames
 from app.http import RouteSpec
 from app.identity.models import DICOMWEB_READ, Principal
+from app.rendering.client import RenderedPicture
 from app.services import Services
 from app.viewing.prepared import thumbnail
 from app.viewing.routes import picture_response
@@ -24,25 +25,6 @@ from render.request import JPEG, PNG, WEBP, StackView
 
 _MOST_PIXELS = 4096
 _QUALITY = 90
-_MOST_PLACES = 256
-
-# (institution, series, version) -> instance -> place of its first frame in the series' display order.
-_places: OrderedDict[tuple[int, int, int], dict[int, int]] = OrderedDict()
-
-
-async def _first_places(services: Services, institution_id: int, series: SeriesRow) -> dict[int, int]:
-    key = (institution_id, series.series_key, series.version)
-    found = _places.get(key)
-    if found is None:
-        found, position = {}, 0
-        for record in await load_series(services.database, institution_id, series.series_key):
-            found[record.instance_key] = position
-            position += record.number_of_frames
-        _places[key] = found
-        while len(_places) > _MOST_PLACES:
-            _places.popitem(last=False)
-    _places.move_to_end(key)
-    return found
 
 
 def _media_type(ranges: list[MediaRange]) -> str:
@@ -94,31 +76,45 @@ def rendering(request: Request, row: InstanceRow) -> tuple[StackView, dict[str, 
     return view, {"quality": int(quality)}
 
 
-async def _series_of(services: Services, principal: Principal, row: InstanceRow) -> SeriesRow:
-    for series in await list_series(services.database, principal.institution_id, row.study_key):
-        if series.series_key == row.series_key and series.frame_count:
-            return series
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A picture: a frame of an instance, in a version of its series that has it."""
+
+    row: InstanceRow
+    frame_index: int
+    series_version: int
+
+
+async def _shown(request: Request, services: Services, principal: Principal, target: Target) -> _Shown:
+    """The picture that the path means."""
+    if target.instance is not None:
+        row = target.instance.row
+        if row.number_of_frames == 0 or target.instance.series_frame_count == 0:
+            raise ResourceNotFoundError
+        index = parse_frames(str(request.path_params.get("frames", "1")), row.number_of_frames)[0]
+        return _Shown(row, index, target.instance.series_version)
+    series = await _first_series(services, principal, target)
+    rows = {row.instance_key: row for row in target.rows}
+    place = first_frame(series)
+    for record in await load_series(services.database, principal.institution_id, series.series_key):
+        if place < record.number_of_frames and record.instance_key in rows:
+            return _Shown(rows[record.instance_key], place, series.version)
+        place -= record.number_of_frames
     raise ResourceNotFoundError
 
 
-async def _shown(
-    request: Request, services: Services, principal: Principal, target: Target
-) -> tuple[SeriesRow, InstanceRow, int]:
-    """(series, instance, place in the series) of the picture that the path means."""
-    if target.level == "instance":
-        row = target.rows[0]
-        if row.number_of_frames == 0:
-            raise ResourceNotFoundError
-        series = await _series_of(services, principal, row)
-        index = parse_frames(str(request.path_params.get("frames", "1")), row.number_of_frames)[0]
-        places = await _first_places(services, principal.institution_id, series)
-        return series, row, places[row.instance_key] + index
-    series = await _first_series(services, principal, target)
-    place = first_frame(series)
-    places = await _first_places(services, principal.institution_id, series)
-    inside = [row for row in target.rows if places.get(row.instance_key, place + 1) <= place]
-    row = max(inside, key=lambda r: places[r.instance_key])
-    return series, row, place
+async def _picture(
+    services: Services, principal: Principal, shown: _Shown, view: StackView, coding: dict[str, int]
+) -> RenderedPicture:
+    return await services.render.picture(
+        principal.institution_id,
+        shown.row.series_key,
+        shown.frame_index,
+        view,
+        instance_key=shown.row.instance_key,
+        version=shown.series_version,
+        coding=coding,
+    )
 
 
 async def _first_series(services: Services, principal: Principal, target: Target) -> SeriesRow:
@@ -130,11 +126,8 @@ async def _first_series(services: Services, principal: Principal, target: Target
 async def rendered(request: Request, services: Services, principal: Principal) -> Response:
     """One picture: of the frame, of the instance's first frame, of the series' or study's middle."""
     target = await find(request, services, principal)
-    series, row, place = await _shown(request, services, principal, target)
-    view, coding = rendering(request, row)
-    picture = await services.render.picture(
-        principal.institution_id, series.series_key, place, view, version=series.version, coding=coding
-    )
+    shown = await _shown(request, services, principal, target)
+    picture = await _picture(services, principal, shown, *rendering(request, shown.row))
     await audit(services, principal, "dicomweb.rendered", target, 1)
     return picture_response(request, picture.data, picture.media_type)
 
@@ -143,11 +136,8 @@ async def small(request: Request, services: Services, principal: Principal) -> R
     """``…/thumbnail``: 140 pixels, JPEG, of the series; of the instance where the path names one."""
     target = await find(request, services, principal)
     if target.level == "instance":
-        series, _, place = await _shown(request, services, principal, target)
-        view = StackView(140, 140, media_type=JPEG)
-        made = await services.render.picture(
-            principal.institution_id, series.series_key, place, view, version=series.version, coding={"quality": 72}
-        )
+        shown = await _shown(request, services, principal, target)
+        made = await _picture(services, principal, shown, StackView(140, 140, media_type=JPEG), {"quality": 72})
         data, media_type = made.data, made.media_type
     else:
         series = await _first_series(services, principal, target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -27,6 +28,7 @@ from app.identity.errors import (
 from app.identity.models import ANONYMOUS, ROLES, SELF, SHARE_PERMISSIONS, Principal, permissions_of
 from app.settings import Settings
 from dicomnet.database import Database
+from dicomnet.together import Together
 
 STAFF_COOKIE = "cloudfilm_session"
 SHARE_COOKIE = "cloudfilm_share"
@@ -52,6 +54,7 @@ class Identity:
     def __init__(self, database: Database, settings: Settings, *, secure: bool = False) -> None:
         self._database = database
         self._settings = settings
+        self._api_tokens = Together(self._find_api_tokens)
         self._prefix = "__Host-" if secure else ""
         # One argon2 needs 64 MiB and a core for 50 ms: a flood of logins waits here, not in everybody's thread pool.
         self._hashing = asyncio.Semaphore(2)
@@ -80,12 +83,21 @@ class Identity:
         return ANONYMOUS
 
     async def _by_api_token(self, token: str) -> Principal:
-        row = await self._database.call("select * from identity.find_api_token($1)", token_hash(token))
-        if row is None:
-            return ANONYMOUS
-        return Principal(
-            "token", row["institution_id"], f"token:{row['role']}", permissions_of([row["role"]]), (row["role"],)
+        return await self._api_tokens.get(token_hash(token)) or ANONYMOUS
+
+    async def _find_api_tokens(self, hashes: Sequence[bytes]) -> dict[bytes, Principal]:
+        rows = await self._database.fetch(
+            None,
+            "select t.hash, f.institution_id, f.role from unnest($1::bytea[]) as t (hash),"
+            " lateral identity.find_api_token(t.hash) as f",
+            list(hashes),
         )
+        return {
+            bytes(row["hash"]): Principal(
+                "token", row["institution_id"], f"token:{row['role']}", permissions_of([row["role"]]), (row["role"],)
+            )
+            for row in rows
+        }
 
     async def _by_session(self, token: str) -> Principal:
         hashed = token_hash(token)

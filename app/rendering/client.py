@@ -106,6 +106,7 @@ class RenderClient:
         frame_index: int,
         view: StackView,
         *,
+        instance_key: int = 0,
         version: int = 0,
         coding: dict[str, Any] | None = None,
         viewer: str = "",
@@ -113,13 +114,17 @@ class RenderClient:
         generation: int = 0,
         timeout_s: float = 20.0,
     ) -> RenderedPicture:
-        """One encoded picture; a newer generation of the same viewport makes this raise SupersededError."""
+        """One encoded picture; a newer generation of the same viewport makes this raise SupersededError.
+
+        ``frame_index`` counts in the series' display order, with an ``instance_key`` in that instance.
+        """
         header, body = await self.ask(
             "picture",
             timeout_s,
             institution_id=institution_id,
             series_key=series_key,
             frame_index=frame_index,
+            instance_key=instance_key,
             version=version,
             view=asdict(view),
             coding=coding or {},

@@ -147,7 +147,8 @@ class RenderProcess:
 
     async def _picture(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
-        place = series.place(header["frame_index"])
+        index, instance_key = header["frame_index"], header.get("instance_key", 0)
+        place = series.place_in(instance_key, index) if instance_key else series.place(index)
         view = StackView(**header["view"])
         frame = await self._loader.load(series, place)
         made, data = await self._scheduled(header, partial(self._make, frame, view, header.get("coding", {})))

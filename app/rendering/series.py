@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from app.rendering.errors import SeriesNotFoundError
 from app.rendering.frames import FramePlace, places
@@ -27,12 +28,20 @@ class OpenSeries:
     frames: tuple[FramePlace, ...]
     loaded_at: float
     untried: bool
+    first_frames: Mapping[int, int] = field(default_factory=dict[int, int])  # instance key -> its first frame's index
 
     def place(self, frame_index: int) -> FramePlace:
         """Raises SeriesNotFoundError for an index outside."""
         if not 0 <= frame_index < len(self.frames):
             raise SeriesNotFoundError(frame_index=frame_index)
         return self.frames[frame_index]
+
+    def place_in(self, instance_key: int, frame_index: int) -> FramePlace:
+        """A frame by its place in its instance. Raises SeriesNotFoundError."""
+        first = self.first_frames.get(instance_key)
+        if first is None or not 0 <= frame_index < self.frames[first].record.number_of_frames:
+            raise SeriesNotFoundError(frame_index=frame_index)
+        return self.frames[first + frame_index]
 
 
 class SeriesCache:
@@ -78,7 +87,8 @@ class SeriesCache:
         records = await load_series(self._database, institution_id, series_key)
         untried = any(record.frame_trial == "pending" for record in records)
         frames = tuple(places(records))
-        series = OpenSeries(institution_id, series_key, int(version), frames, time.monotonic(), untried)
+        firsts = {place.record.instance_key: index for index, place in enumerate(frames) if place.frame_index == 0}
+        series = OpenSeries(institution_id, series_key, int(version), frames, time.monotonic(), untried, firsts)
         self._open[(institution_id, series_key)] = series
         self._trim()
         return series
