@@ -137,6 +137,7 @@ STATUSES: Mapping[str, Statuses] = {
     "viewing.not_found": Statuses(404),
     "viewing.no_pictures": Statuses(422),
     "viewing.frame_fault": Statuses(422),
+    "viewing.other_patient": Statuses(422),
     "values.": Statuses(422),
     "values.unequal": INTERNAL,
     "stream.": Statuses(400),

@@ -147,9 +147,11 @@ class RenderClient:
         viewer: str = "",
         viewport: str = "",
         generation: int = 0,
+        overlay: Mapping[str, int] | None = None,
         timeout_s: float = 30.0,
     ) -> RenderedPicture:
-        """One encoded picture of a volume. ``op``: 'slab' (``view``: of a SlabView) or 'volume' (of a rendering).
+        """One encoded picture of a volume. ``op``: 'slab' (``view``: of a SlabView), 'volume' (of a rendering) or
+        'fusion' (of a FusionView; ``overlay``: ``series_key``, ``version`` and ``stack`` of the second series).
 
         ``complete`` of its meta tells the share of slices it was made of.
         """
@@ -165,6 +167,7 @@ class RenderClient:
             viewer=viewer,
             viewport=viewport,
             generation=generation,
+            overlay=overlay,
         )
         return RenderedPicture(body, header["media_type"], header)
 

@@ -60,6 +60,16 @@ class FrameFaultError(AppError):
     message = {"zh": "这幅图像的数据有问题，无法显示", "en": "This image's data are faulty and cannot be shown"}
 
 
+class OtherFrameOfReferenceError(AppError):
+    """Places of the two series do not count from one origin (PS3.3 C.7.4.1): laid over each other they would lie."""
+
+    code = "volume.other_frame_of_reference"
+    message = {
+        "zh": "两个序列的坐标系不同，无法融合显示",
+        "en": "The two series have different frames of reference and cannot be fused",
+    }
+
+
 class ValuesUnavailableError(AppError):
     """These values have no codestream of the wished kind (float, more than 16 bits): they go raw."""
 

@@ -16,7 +16,8 @@ from app import locations
 from app.errors import describe_error
 from app.logging import get_logger
 from app.rendering import wire
-from app.rendering.errors import RenderFailedError, SupersededError
+from app.rendering.errors import OtherFrameOfReferenceError, RenderFailedError, SupersededError
+from app.rendering.fusion import fusion_view, make_fusion
 from app.rendering.loader import FrameLoader
 from app.rendering.manifest import describe_series
 from app.rendering.series import SeriesCache
@@ -172,6 +173,23 @@ class RenderProcess:
         )
         made, data = await self._scheduled(header, partial(make_volume, ready, fields, header.get("coding", {})))
         return {**made, "version": series.version}, data
+
+    async def _op_fusion(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """A plane through two series' volumes, the second in colour. Raises OtherFrameOfReferenceError."""
+        institution_id, other = header["institution_id"], header["overlay"]
+        view = fusion_view(header["view"])
+        wait_s = _WHOLE_VOLUME_S if view.base.quality == "refined" else 0.0
+        series = await self._series.get(institution_id, header["series_key"], header.get("version", 0))
+        above = await self._series.get(institution_id, other["series_key"], other["version"])
+        base, overlay = await asyncio.gather(
+            self._volumes.get(series, header.get("stack", 0), wait_s), self._volumes.get(above, other["stack"], wait_s)
+        )
+        if not base.frame_of_reference_uid or base.frame_of_reference_uid != overlay.frame_of_reference_uid:
+            raise OtherFrameOfReferenceError
+        coding = header.get("coding", {})
+        made, data = await self._scheduled(header, partial(make_fusion, base, overlay, view, coding))
+        told = {"series": above.series_key, "version": above.version, "stack": other["stack"]}
+        return {**made, "version": series.version, "overlay": {**told, **made["overlay"]}}, data
 
     async def _scheduled(
         self, header: dict[str, Any], make: Callable[[], tuple[dict[str, Any], bytes]]

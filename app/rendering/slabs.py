@@ -14,7 +14,7 @@ from app.rendering.volumes import ReadyVolume
 from render.encode import Encoded, encode, encode_to_similarity, encode_to_size
 from render.errors import InvalidViewError
 from render.request import SlabView
-from render.slab import render_slab
+from render.slab import SlabPicture, render_slab
 from render.volume import VolumeReport
 
 _VECTORS = ("row_direction", "column_direction", "center_mm")
@@ -38,11 +38,24 @@ def make_slab(ready: ReadyVolume, view: SlabView, coding: dict[str, Any]) -> tup
     picture = render_slab(ready.volume, view)
     rendered = time.perf_counter()
     coded = code_pixels(picture.pixels, view.media_type, coding)
+    return {
+        **describe_slab(ready, picture),
+        **describe_coded(coded),
+        "complete": picture.complete_percent,
+        "render_ms": round((rendered - started) * 1000, 2),
+        "encode_ms": round((time.perf_counter() - rendered) * 1000, 2),
+    }, coded.data
+
+
+def describe_coded(coded: Encoded) -> dict[str, Any]:
+    """How the picture's bytes were made."""
+    return {"media_type": coded.media_type, "coding_quality": coded.quality, "ssim": coded.ssim}
+
+
+def describe_slab(ready: ReadyVolume, picture: SlabPicture) -> dict[str, Any]:
+    """Size, window and place of a plane or slab."""
     height, width = picture.pixels.shape
     return {
-        "media_type": coded.media_type,
-        "coding_quality": coded.quality,
-        "ssim": coded.ssim,
         "width": width,
         "height": height,
         "window_center": picture.voi.center,
@@ -56,12 +69,9 @@ def make_slab(ready: ReadyVolume, view: SlabView, coding: dict[str, Any]) -> tup
         "pixel_spacing_mm": picture.pixel_spacing_mm,
         "thickness_mm": picture.thickness_mm,
         "samples": picture.samples,
-        "complete": picture.complete_percent,
         "stacks": ready.stacks,
         "report": describe_report(ready.volume.report),
-        "render_ms": round((rendered - started) * 1000, 2),
-        "encode_ms": round((time.perf_counter() - rendered) * 1000, 2),
-    }, coded.data
+    }
 
 
 def describe_report(report: VolumeReport) -> dict[str, Any]:

@@ -42,10 +42,12 @@ class _Planned:
 
 @dataclass(frozen=True)
 class ReadyVolume:
-    """A volume that can be shown now. ``stacks``: how many volumes (phases, stacks) the series has."""
+    """A volume that can be shown now. ``stacks``: how many volumes (phases, stacks) the series has.
+    ``frame_of_reference_uid``: of its places, empty where the file has none."""
 
     volume: Volume
     stacks: int
+    frame_of_reference_uid: str = ""
 
 
 @dataclass
@@ -129,15 +131,16 @@ class VolumeLoader:
         if not 0 <= stack < len(planned.stacks):
             raise WrongStackError(what="stack")
         key = (series.institution_id, series.series_key, series.version, stack)
+        reference = series.frames[planned.stacks[stack].keys[0]].record.frame_of_reference_uid
         whole = self.residency.get(key)
         if whole is not None:
-            return ReadyVolume(whole, len(planned.stacks))
+            return ReadyVolume(whole, len(planned.stacks), reference)
         making = self._making.get(key) or self._start(key, series, planned)
         await asyncio.wait({making.first, making.whole}, return_when=asyncio.FIRST_COMPLETED)
         if wait_s > 0 and not making.whole.done():
             await asyncio.wait({making.whole}, timeout=wait_s)
         done = making.whole if making.whole.done() else making.first
-        return ReadyVolume(done.result(), len(planned.stacks))
+        return ReadyVolume(done.result(), len(planned.stacks), reference)
 
     async def _plan(self, series: OpenSeries) -> _Planned:
         key = (series.institution_id, series.series_key, series.version)

@@ -20,6 +20,13 @@ class NoPicturesError(AppError):
     retryable = True
 
 
+class OtherPatientError(AppError):
+    """Two series that would be shown over each other are not known to be of one patient."""
+
+    code = "viewing.other_patient"
+    message = {"zh": "两个序列不属于同一患者，无法融合显示", "en": "The two series are not of one patient"}
+
+
 class StreamError(AppError):
     """A message that breaks the protocol; closes the socket."""
 

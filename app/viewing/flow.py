@@ -25,7 +25,8 @@ Failed = Callable[[BaseException], None]
 
 @dataclass(frozen=True, slots=True)
 class WantedView:
-    """The newest view of a viewport. ``qualities``: 'preview', 'refined' or both, in the order of sending."""
+    """The newest view of a viewport. ``qualities``: 'preview', 'refined' or both, in the order of sending.
+    ``overlay``: the second series of a fusion."""
 
     viewport: str
     generation: int
@@ -33,6 +34,7 @@ class WantedView:
     frame: int
     fields: dict[str, Any]
     qualities: tuple[str, ...] = ("preview", "refined")
+    overlay: SeriesRow | None = None
 
     @property
     def rank(self) -> int:

@@ -65,10 +65,12 @@ class Pictures:
         views = [viewport.task for viewport in self._viewports.values()]
         return views + [task for tiles in self._tiles.values() for task in tiles.tasks]
 
-    def want_view(self, series: SeriesRow, generation: int, frame: int, fields: dict[str, Any]) -> None:
-        """Rules 5, 6, 20 and 24. Raises BadRequestError, InvalidViewError, StreamError."""
+    def want_view(
+        self, series: SeriesRow, generation: int, frame: int, fields: dict[str, Any], overlay: SeriesRow | None = None
+    ) -> None:
+        """Rules 5, 6, 20 and 24. ``overlay``: of rule 26. Raises BadRequestError, InvalidViewError, StreamError."""
         name = str(fields.get("viewport", "0"))[:32]
-        view = WantedView(name, generation, series, frame, fields, parse_qualities(fields))
+        view = WantedView(name, generation, series, frame, fields, parse_qualities(fields), overlay)
         if is_volume_view(fields):
             check_volume_view(fields)
         else:
@@ -135,6 +137,7 @@ class Pictures:
                 institution_id=self._principal.institution_id,
                 series_key=wanted.series.series_key,
                 version=wanted.series.version,
+                overlay=wanted.overlay,
                 quality=quality,
                 webp=self.webp,
                 viewer=self._viewer,
@@ -142,6 +145,8 @@ class Pictures:
                 generation=wanted.generation,
             )
             await self._audit(wanted.series, quality)
+            if wanted.overlay is not None:
+                await self._audit(wanted.overlay, quality)
             return picture, volume_header(wanted.fields, picture)
         asked, coding = parse_view(wanted.fields, quality=quality, webp=self.webp)
         if quality != "preview":

@@ -20,6 +20,7 @@ from app.limits import RateLimit
 from app.logging import correlation_id, get_logger
 from app.services import Services
 from app.viewing.errors import StreamError, StreamIdleError, StreamRateError, StudyNotFoundError
+from app.viewing.fusion_views import check_one_patient
 from app.viewing.link import Link
 from app.viewing.pictures import Pictures
 from app.viewing.studies import describe, manifest_of, open_study
@@ -220,8 +221,8 @@ class Session:
                 await changed.get()
                 await self._send_text({"t": "changed", "study": study_key})
 
-    def _opened(self, fields: dict[str, Any]) -> SeriesRow:
-        series = self._series.get(_whole(fields, "series"))
+    def _opened(self, fields: dict[str, Any], name: str = "series") -> SeriesRow:
+        series = self._series.get(_whole(fields, name))
         if series is None:
             raise StudyNotFoundError
         return series
@@ -233,7 +234,11 @@ class Session:
 
     async def _view(self, fields: dict[str, Any]) -> None:
         frame = 0 if is_volume_view(fields) else _whole(fields, "frame")
-        self.pictures.want_view(self._opened(fields), _whole(fields, "generation"), frame, fields)
+        series, overlay = self._opened(fields), None
+        if fields.get("kind") == "fusion":
+            overlay = self._opened(fields, "overlay")
+            await check_one_patient(self._services, self._principal.institution_id, series, overlay)
+        self.pictures.want_view(series, _whole(fields, "generation"), frame, fields, overlay)
 
     async def _want_tiles(self, fields: dict[str, Any]) -> None:
         self.pictures.want_tiles(self._opened(fields), _whole(fields, "generation"), _whole(fields, "frame"), fields)

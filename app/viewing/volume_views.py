@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 
 from app.errors import BadRequestError
 from app.rendering.client import RenderClient, RenderedPicture
+from app.viewing.fusion_views import fusion_fields
+from app.viewing.slab_views import parse_slab, whole
 from app.viewing.views import PREVIEW_QUALITY, REFINED_QUALITY
-from render.request import JPEG, PLANES, WEBP, SlabView, Vector
+from dicomnet.archive.query import SeriesRow
+from render.request import JPEG, WEBP
 
-_NUMBERS = ("pixel_spacing_mm", "thickness_mm", "window_center", "window_width")
-_VECTORS = ("row_direction", "column_direction", "center_mm")
-_NAMES = {"projection": "kind", "interpolation": "interpolation", "voi": "voi"}
 _MOST_STACKS = 10_000
 
 # What a picture's header tells of a volume view, besides what every picture tells.
@@ -33,42 +33,23 @@ _HEADER_FIELDS = (
     "complete",
     "stacks",
     "report",
+    "overlay",
 )
 
 
 def is_volume_view(fields: Mapping[str, Any]) -> bool:
     """Whether the view looks into a volume. Raises BadRequestError for a kind that is not known."""
     kind = fields.get("kind", "stack")
-    if kind not in ("stack", "slab", "volume"):
+    if kind not in ("stack", *_PARSE):
         raise BadRequestError(what="kind")
     return kind != "stack"
-
-
-def parse_slab(fields: Mapping[str, Any], *, quality: str, webp: bool) -> SlabView:
-    """JPEG while moving, WebP for settled pictures. Raises BadRequestError, InvalidViewError."""
-    values: dict[str, Any] = {"width": _whole(fields, "width", 1 << 16), "height": _whole(fields, "height", 1 << 16)}
-    if (plane := fields.get("plane")) is not None:
-        if not isinstance(plane, str) or plane not in PLANES:
-            raise BadRequestError(what="plane")
-        values["row_direction"], values["column_direction"] = PLANES[plane]
-    for name in _NUMBERS:
-        if fields.get(name) is not None:
-            values[name] = _number(fields[name], name)
-    for name in _VECTORS:
-        if fields.get(name) is not None:
-            values[name] = _vector(fields[name], name)
-    for name, own in _NAMES.items():
-        if fields.get(name) is not None:
-            values[own] = str(fields[name])
-    values["invert"] = fields.get("invert") is True
-    settled = quality == "refined" and webp
-    return SlabView(quality=quality, media_type=WEBP if settled else JPEG, **values)
 
 
 def check_volume_view(fields: Mapping[str, Any]) -> None:
     """Raises BadRequestError, InvalidViewError for fields that no picture can answer."""
     _PARSE[str(fields.get("kind"))](fields, quality="preview", webp=False)
     _stack(fields)
+    _stack(fields, "overlay_stack")
 
 
 def slab_fields(fields: Mapping[str, Any], *, quality: str, webp: bool) -> dict[str, Any]:
@@ -81,7 +62,7 @@ def rendering_fields(fields: Mapping[str, Any], *, quality: str, webp: bool) -> 
 
     Raises BadRequestError.
     """
-    values: dict[str, Any] = {"width": _whole(fields, "width", 1 << 16), "height": _whole(fields, "height", 1 << 16)}
+    values: dict[str, Any] = {"width": whole(fields, "width", 1 << 16), "height": whole(fields, "height", 1 << 16)}
     for name, kinds in _RENDERING.items():
         if fields.get(name) is not None:
             if not isinstance(fields[name], kinds):
@@ -97,7 +78,7 @@ _RENDERING: dict[str, tuple[type, ...]] = {
     "clip_box": (list,),
     "cuts": (list,),
 }
-_PARSE = {"slab": slab_fields, "volume": rendering_fields}
+_PARSE = {"slab": slab_fields, "volume": rendering_fields, "fusion": fusion_fields}
 
 
 async def volume_picture(
@@ -107,6 +88,7 @@ async def volume_picture(
     institution_id: int,
     series_key: int,
     version: int,
+    overlay: SeriesRow | None = None,
     quality: str,
     webp: bool,
     viewer: str,
@@ -114,7 +96,10 @@ async def volume_picture(
     generation: int,
 ) -> RenderedPicture:
     """The picture of a volume view. Raises what the render process answers instead."""
-    kind = str(fields["kind"])
+    kind, second = str(fields["kind"]), None
+    if overlay is not None:
+        stack = _stack(fields, "overlay_stack")
+        second = {"series_key": overlay.series_key, "version": overlay.version, "stack": stack}
     return await render.volume_picture(
         kind,
         institution_id,
@@ -126,6 +111,7 @@ async def volume_picture(
         viewer=viewer,
         viewport=viewport,
         generation=generation,
+        overlay=second,
     )
 
 
@@ -135,25 +121,5 @@ def volume_header(fields: Mapping[str, Any], picture: RenderedPicture) -> dict[s
     return {"kind": fields["kind"], "stack": _stack(fields), **told}
 
 
-def _stack(fields: Mapping[str, Any]) -> int:
-    return _whole(fields, "stack", _MOST_STACKS) if fields.get("stack") is not None else 0
-
-
-def _whole(fields: Mapping[str, Any], name: str, most: int) -> int:
-    value = fields.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise BadRequestError(what=name)
-    return value
-
-
-def _number(value: Any, name: str) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > 1e9:
-        raise BadRequestError(what=name)
-    return float(value)
-
-
-def _vector(value: Any, name: str) -> Vector:
-    if not isinstance(value, list) or len(cast("list[Any]", value)) != 3:
-        raise BadRequestError(what=name)
-    x, y, z = (_number(number, name) for number in cast("list[Any]", value))
-    return x, y, z
+def _stack(fields: Mapping[str, Any], name: str = "stack") -> int:
+    return whole(fields, name, _MOST_STACKS) if fields.get(name) is not None else 0

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from app.errors import BadRequestError
-from app.viewing.volume_views import check_volume_view, is_volume_view, parse_slab
+from app.viewing.slab_views import parse_slab
+from app.viewing.volume_views import check_volume_view, is_volume_view
 from render.errors import InvalidViewError
 from render.request import JPEG, PLANES, WEBP
 from tests.support.house import House, Viewer
