@@ -22,8 +22,11 @@ _MOST_TRIALS = 7
 _SIZE_SLACK = 0.03  # of the logarithm: within 3 % of the budget
 _SIMILARITY_SLACK = 0.004
 _EFFORT_GAIN = 0.8  # bytes of effort 4 to those of effort 0 (measured 0.67 to 0.87)
-_GUIDE_MARGIN = 0.002
+_EFFORT_LOSES_MORE = 1.05  # of similarity, than effort 0 at the same quality
+_SAMPLE_LOSES_LESS = 1.2  # than the whole: a first guess, corrected by what the whole shows
 _MOST_CORRECTIONS = 3
+_SAMPLE_PIXELS = 300_000  # of a large picture stand for it while its quality is sought
+_BAND_ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -100,15 +103,17 @@ def encode_to_similarity(
     Where both cannot be had, the most similar coding within ``max_bytes``.
     """
     colour = pixels.ndim == 3
+    sample = _sample(pixels)
+    share = sample.size / pixels.size
     guide: dict[int, float] = {}
     best: Encoded | None = None
 
     def roughly(quality: int) -> float:
         # The least effort is four times quicker, larger, and nearly as similar: a guide to the quality.
         if quality not in guide:
-            data = encode(pixels, media_type, quality, effort=0)
-            too_good = len(data) * _EFFORT_GAIN > max_bytes
-            guide[quality] = math.inf if too_good else ssim(pixels, decode(data, colour=colour))
+            data = encode(sample, media_type, quality, effort=0)
+            too_good = len(data) * _EFFORT_GAIN > max_bytes * share
+            guide[quality] = math.inf if too_good else ssim(sample, decode(data, colour=colour))
         return guide[quality]
 
     def fully(quality: int) -> Encoded | None:
@@ -117,8 +122,10 @@ def encode_to_similarity(
             return None
         return Encoded(data, media_type, quality, ssim(pixels, decode(data, colour=colour)))
 
-    least = min_ssim + _GUIDE_MARGIN
+    lost = 1 - min_ssim
+    factor = _SAMPLE_LOSES_LESS if share < 1 else _EFFORT_LOSES_MORE
     for _ in range(_MOST_CORRECTIONS):
+        least = 1 - lost / factor
         _seek(roughly, least, least + _SIMILARITY_SLACK, lowest, highest, 78)
         sendable = {quality: reached for quality, reached in guide.items() if reached < math.inf}
         enough = [quality for quality, reached in sendable.items() if reached >= least]
@@ -128,14 +135,31 @@ def encode_to_similarity(
             fitted = encode_to_size(pixels, media_type, max_bytes, lowest=1, highest=quality, guess=quality - 4)
             return best or replace(fitted, ssim=ssim(pixels, decode(fitted.data, colour=colour)))
         reached = coded.ssim or 0.0
-        if best is None or reached >= min_ssim:
-            best = coded
+        best = coded if best is None else _better(best, coded, min_ssim)
         if not enough or min_ssim <= reached < min_ssim + 3 * _SIMILARITY_SLACK:
             break
-        # More effort made another similarity of it than the guide: aim by that much elsewhere.
-        least = min_ssim + _GUIDE_MARGIN - (reached - guide[quality])
+        # The whole with more effort lost another share than the guide: aim by that much elsewhere.
+        factor = (1 - reached) / max(1 - guide[quality], 1e-6)
     assert best is not None  # noqa: S101  # the loop ran
     return best
+
+
+def _better(one: Encoded, other: Encoded, min_ssim: float) -> Encoded:
+    """The smaller of two that are similar enough, else the more similar."""
+    good = [coded for coded in (one, other) if (coded.ssim or 0.0) >= min_ssim]
+    if len(good) == 2:
+        return min(good, key=lambda coded: len(coded.data))
+    return good[0] if good else max(one, other, key=lambda coded: coded.ssim or 0.0)
+
+
+def _sample(pixels: Pixels) -> Pixels:
+    """Bands of rows spread evenly over a large picture, one below the other; a small one itself."""
+    rows = pixels.shape[0]
+    count = max(3, _SAMPLE_PIXELS // (_BAND_ROWS * pixels.shape[1]))
+    if count * _BAND_ROWS * 2 > rows:
+        return pixels
+    starts = np.linspace(0, rows - _BAND_ROWS, count).astype(int)
+    return np.concatenate([pixels[start : start + _BAND_ROWS] for start in starts])
 
 
 def _seek(score: Callable[[int], float], least: float, most: float, low: int, high: int, guess: int) -> None:
