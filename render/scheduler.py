@@ -7,21 +7,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+_MOST_AHEAD = 8  # of tickets while one that is behind is due
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket(Generic[T]):
-    """One wanted picture. ``not_before``: clock time; refined pictures wait until the viewer is still."""
+    """One wanted picture. ``not_before``: clock time; refined pictures wait until the viewer is still.
+
+    ``behind``: nobody looks at it yet; it is made when nobody waits, or after eight others.
+    """
 
     viewer: str
     viewport: str
     generation: int
     job: T
     not_before: float = 0.0
+    behind: bool = False
 
     @property
     def place(self) -> tuple[str, str]:
@@ -39,6 +44,7 @@ class Scheduler(Generic[T]):
         self._dropped = dropped
         self._most_per_viewer = most_per_viewer
         self._viewers: OrderedDict[str, OrderedDict[tuple[str, str], Ticket[T]]] = OrderedDict()
+        self._ahead = 0
 
     def __len__(self) -> int:
         return sum(len(queue) for queue in self._viewers.values())
@@ -67,19 +73,36 @@ class Scheduler(Generic[T]):
             self._viewers.pop(viewer, None)
         return len(places)
 
-    def next(self) -> Ticket[T] | None:
-        """The next due ticket, round robin over viewers, a viewer's oldest viewport first; None when none is due."""
+    def hasten(self, viewer: str) -> None:
+        """Somebody looks now: what the viewer waits for is no longer behind."""
+        queue = self._viewers.get(viewer, OrderedDict())
+        for place, ticket in queue.items():
+            queue[place] = replace(ticket, behind=False)
+
+    def next(self, *, behind: bool = True) -> Ticket[T] | None:
+        """The next due ticket, round robin over viewers, a viewer's oldest viewport first; None when none is due.
+
+        Tickets that are behind come after the others, and only if ``behind`` allows them.
+        """
+        front, back = self._due(behind=False), self._due(behind=True) if behind else None
+        chosen = back if front is None or (back is not None and self._ahead >= _MOST_AHEAD) else front
+        if chosen is None:
+            return None
+        self._ahead = self._ahead + 1 if back is not None and chosen is front else 0
+        viewer, place = chosen
+        queue = self._viewers[viewer]
+        ticket = queue.pop(place)
+        self._viewers.move_to_end(viewer)
+        if not queue:
+            del self._viewers[viewer]
+        return ticket
+
+    def _due(self, *, behind: bool) -> tuple[str, tuple[str, str]] | None:
         now = self._clock()
-        for viewer in list(self._viewers):
-            queue = self._viewers[viewer]
-            due = next((place for place, ticket in queue.items() if ticket.not_before <= now), None)
-            if due is None:
-                continue
-            ticket = queue.pop(due)
-            self._viewers.move_to_end(viewer)
-            if not queue:
-                del self._viewers[viewer]
-            return ticket
+        for viewer, queue in self._viewers.items():
+            for place, ticket in queue.items():
+                if ticket.not_before <= now and ticket.behind == behind:
+                    return viewer, place
         return None
 
     def due_in(self) -> float | None:

@@ -112,11 +112,13 @@ class RenderClient:
         viewer: str = "",
         viewport: str = "",
         generation: int = 0,
+        behind: bool = False,
         timeout_s: float = 20.0,
     ) -> RenderedPicture:
         """One encoded picture; a newer generation of the same viewport makes this raise SupersededError.
 
         ``frame_index`` counts in the series' display order, with an ``instance_key`` in that instance.
+        ``behind``: nobody waits for it; those of viewers are made before it.
         """
         header, body = await self.ask(
             "picture",
@@ -131,6 +133,7 @@ class RenderClient:
             viewer=viewer,
             viewport=viewport,
             generation=generation,
+            behind=behind,
         )
         return RenderedPicture(body, header["media_type"], header)
 

@@ -61,7 +61,8 @@ class RenderProcess:
         self._wanted = asyncio.Event()
         self._workers = [asyncio.get_running_loop().create_task(self._work()) for _ in range(count)]
         self._prefetching: dict[str, asyncio.Task[None]] = {}
-        self._shared: dict[str, asyncio.Task[tuple[dict[str, Any], bytes]]] = {}
+        self._shared: dict[str, tuple[asyncio.Task[tuple[dict[str, Any], bytes]], dict[str, Any]]] = {}
+        self._most_behind, self._running_behind = max(1, count - 1), 0
         self._prefetch_slots = asyncio.Semaphore(_PREFETCH_AT_ONCE)
         self._warming = asyncio.get_running_loop().create_task(self._loader.warm())
 
@@ -139,12 +140,17 @@ class RenderProcess:
         """Of a viewer: in its turn. Of nobody (prepared pictures): the same one, asked for twice, is made once."""
         if header.get("viewer"):
             return await self._picture(header)
-        key = repr(sorted((name, value) for name, value in header.items() if name != "id"))
-        task = self._shared.get(key)
-        if task is None:
-            task = self._shared[key] = asyncio.get_running_loop().create_task(self._picture(header))
-            task.add_done_callback(lambda _: self._shared.pop(key, None))
-        return await asyncio.shield(task)
+        key = repr(sorted((name, value) for name, value in header.items() if name not in {"id", "behind"}))
+        shared = self._shared.get(key)
+        if shared is None:
+            header = {**header, "shared": key}
+            shared = asyncio.get_running_loop().create_task(self._picture(header)), header
+            self._shared[key] = shared
+            shared[0].add_done_callback(lambda _: self._shared.pop(key, None))
+        elif not header.get("behind"):
+            shared[1]["behind"] = False
+            self._scheduler.hasten(key)
+        return await asyncio.shield(shared[0])
 
     async def _picture(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
@@ -196,8 +202,9 @@ class RenderProcess:
     ) -> tuple[dict[str, Any], bytes]:
         """In its viewer's turn; latest wins per viewport. Raises SupersededError."""
         job = _Job(make, asyncio.get_running_loop().create_future())
-        viewer, viewport = header.get("viewer", ""), header.get("viewport", "")
-        self._scheduler.submit(Ticket(viewer or str(id(job)), viewport or "0", header.get("generation", 0), job))
+        viewer = header.get("viewer") or header.get("shared") or str(id(job))
+        viewport, generation = header.get("viewport") or "0", header.get("generation", 0)
+        self._scheduler.submit(Ticket(viewer, viewport, generation, job, behind=bool(header.get("behind"))))
         self._wanted.set()
         try:
             return await job.done
@@ -239,12 +246,17 @@ class RenderProcess:
 
     async def _work(self) -> None:
         while True:
-            ticket = self._scheduler.next()
+            # What nobody looks at yet never takes the last thread, if there is more than one.
+            ticket = self._scheduler.next(behind=self._running_behind < self._most_behind)
             if ticket is None:
                 self._wanted.clear()
                 await self._wanted.wait()
                 continue
-            await self._run(ticket.job)
+            self._running_behind += ticket.behind
+            try:
+                await self._run(ticket.job)
+            finally:
+                self._running_behind -= ticket.behind
             del ticket  # an idle worker keeps no frame or volume alive
 
     async def _run(self, job: _Job) -> None:

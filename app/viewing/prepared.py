@@ -91,18 +91,20 @@ async def thumbnail(services: Services, institution_id: int, series: SeriesRow) 
     return await _once(key, lambda: prepare_thumbnail(services, institution_id, series))
 
 
-async def prepare_pair(services: Services, institution_id: int, series: SeriesRow) -> PreparedPair:
-    """Make and keep base and refined."""
+async def prepare_pair(
+    services: Services, institution_id: int, series: SeriesRow, *, behind: bool = False
+) -> PreparedPair:
+    """Make and keep base and refined. ``behind``: before anybody asks, so after those who wait."""
     projection = series.modality in PROJECTIONS
     side = PROJECTION_SIDE if projection else STACK_SIDE
     view = StackView(side, side * 3 if projection else side, media_type=WEBP)
     small = StackView(BASE_PROJECTION_SIDE, BASE_PROJECTION_SIDE * 3, media_type=WEBP) if projection else view
-    limit = PROJECTION_BYTES if projection else STACK_BYTES
+    similar = {"min_ssim": MIN_SSIM, "max_bytes": PROJECTION_BYTES if projection else STACK_BYTES}
 
     async def both(frame: int) -> tuple[PreparedPicture, PreparedPicture]:
         return await asyncio.gather(
-            _render(services, institution_id, series, frame, small, {"max_bytes": BASE_BYTES}),
-            _render(services, institution_id, series, frame, view, {"min_ssim": MIN_SSIM, "max_bytes": limit}),
+            _render(services, institution_id, series, frame, small, {"max_bytes": BASE_BYTES}, behind),
+            _render(services, institution_id, series, frame, view, similar, behind),
         )
 
     base, refined = await _first_good(series, both)
@@ -116,11 +118,13 @@ async def prepare_pair(services: Services, institution_id: int, series: SeriesRo
     return PreparedPair(series.series_key, series.version, base, better)
 
 
-async def prepare_thumbnail(services: Services, institution_id: int, series: SeriesRow) -> PreparedPicture:
+async def prepare_thumbnail(
+    services: Services, institution_id: int, series: SeriesRow, *, behind: bool = False
+) -> PreparedPicture:
     """Make and keep the thumbnail."""
     view = StackView(THUMBNAIL_SIDE, THUMBNAIL_SIDE, media_type=JPEG)
     picture = await _first_good(
-        series, lambda frame: _render(services, institution_id, series, frame, view, {"quality": 72})
+        series, lambda frame: _render(services, institution_id, series, frame, view, {"quality": 72}, behind)
     )
     await _keep(services, institution_id, series, "thumbnail", picture)
     return picture
@@ -145,10 +149,23 @@ async def _first_good(series: SeriesRow, make: Callable[[int], Awaitable[T]]) ->
 
 
 async def _render(
-    services: Services, institution_id: int, series: SeriesRow, frame: int, view: StackView, coding: dict[str, Any]
+    services: Services,
+    institution_id: int,
+    series: SeriesRow,
+    frame: int,
+    view: StackView,
+    coding: dict[str, Any],
+    behind: bool,
 ) -> PreparedPicture:
     made = await services.render.picture(
-        institution_id, series.series_key, frame, view, version=series.version, coding=coding, timeout_s=30
+        institution_id,
+        series.series_key,
+        frame,
+        view,
+        version=series.version,
+        coding=coding,
+        behind=behind,
+        timeout_s=30,
     )
     return PreparedPicture(
         made.data,

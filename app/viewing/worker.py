@@ -135,9 +135,9 @@ async def prepare_series(services: Services, pool: DecodePool, job: Job) -> bool
 
 async def _prepare(services: Services, institution_id: int, series: SeriesRow, rows: list[SeriesRow]) -> None:
     try:
-        await prepare_thumbnail(services, institution_id, series)
+        await prepare_thumbnail(services, institution_id, series, behind=True)
         if key_series(rows).series_key == series.series_key:
-            await prepare_pair(services, institution_id, series)
+            await prepare_pair(services, institution_id, series, behind=True)
     except Exception as error:
         described = describe_error(error)
         # A frame that cannot be decoded is a fact of the series, not a reason to try again.

@@ -107,6 +107,33 @@ def test_an_empty_scheduler_waits_for_nothing() -> None:
     assert bench.scheduler.due_in() is None
 
 
+def _behind(scheduler: Scheduler[str], job: str) -> None:
+    scheduler.submit(Ticket(job, "0", 0, job, behind=True))
+
+
+def test_what_nobody_looks_at_comes_after_the_rest_but_comes() -> None:
+    bench = Bench()
+    _behind(bench.scheduler, "prepared")
+    for viewer in "abc":
+        bench.submit(viewer, "0", 1, viewer)
+    assert bench.jobs() == ["a", "b", "c", "prepared"]
+    _behind(bench.scheduler, "prepared")
+    for number in range(20):
+        bench.submit(f"v{number}", "0", 1, str(number))
+    assert bench.jobs().index("prepared") == 8, "under a load without end it has its turn"
+
+
+def test_what_somebody_asks_for_is_no_longer_behind() -> None:
+    bench = Bench()
+    for job in ("one", "two"):
+        _behind(bench.scheduler, job)
+    assert bench.scheduler.next(behind=False) is None
+    bench.scheduler.hasten("two")
+    bench.scheduler.hasten("nobody")
+    bench.submit("viewer", "0", 1, "viewer")
+    assert bench.jobs() == ["two", "viewer", "one"]
+
+
 class SchedulerMachine(RuleBasedStateMachine):
     """Every ticket is either waiting, done or dropped: exactly one of them, and never more than one per viewport."""
 

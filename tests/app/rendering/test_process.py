@@ -115,3 +115,22 @@ async def test_who_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.rendering.loader.plugin_syntaxes", lambda: frozenset({str(RLE), native}))
     assert not decoded_here(RLE, "passed")
     assert not decoded_here(native, "passed")
+
+
+async def test_what_is_prepared_and_then_asked_for_is_made_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, series_key = await house.store(*ct_series(2))
+    async with inside(house) as process:
+        made: list[Any] = []
+        make = process._make
+        monkeypatch.setattr(process, "_make", lambda *args: made.append(args) or make(*args))
+        wish = _wish(house, series_key, 0)
+        answers = await asyncio.gather(
+            process._op_picture({**wish, "id": 1, "behind": True}),
+            process._op_picture({**wish, "id": 2}),
+            process._op_picture({**wish, "id": 3, "coding": {"quality": 50}}),
+        )
+        assert answers[0] == answers[1]
+        assert answers[2][1] != answers[0][1]
+        assert len(made) == 2
+        assert not process._shared
+        assert process._running_behind == 0
