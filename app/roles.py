@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
 import signal
@@ -21,6 +22,7 @@ from app.tls import certificate_files
 
 SUPERVISED = "CLOUDFILM_SUPERVISED"
 _LAST_S = 8.0
+_M_ARENA_MAX = -8  # malloc.h
 
 
 def _follow_supervisor() -> None:
@@ -43,6 +45,16 @@ def _begin(role: str, settings: Settings) -> None:
     _follow_supervisor()
 
 
+def share_arenas() -> None:
+    """Two heaps for all threads instead of one for each (glibc): what one thread freed, another can use.
+
+    Must come before the first thread. Decoded frames and pictures are made by one thread and dropped by another; with a
+    heap for each, the render process kept up to 50 MB of freed memory beside 50 MB in use, with two heaps half of that.
+    """
+    with suppress(AttributeError, OSError):  # another C library has no such switch
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
 def collect_and_freeze() -> None:
     """What the imports made lives as long as the process; frozen, no collection looks at it again.
 
@@ -53,6 +65,7 @@ def collect_and_freeze() -> None:
     gc.collect()
     gc.freeze()
     gc.collect()
+    gc.set_threshold(700, 10, 2)  # a full collection is cheap now: what lost sockets leave goes within seconds
 
 
 def _report_ready(detail: str = "") -> None:
@@ -107,6 +120,7 @@ def web(settings: Settings, argv: list[str]) -> int:
 def render(settings: Settings, argv: list[str]) -> int:
     """Pictures over a Unix socket."""
     parser("render", "the render role").parse_args(argv)
+    share_arenas()
     _begin("render", settings)
     from app.rendering.process import run
 

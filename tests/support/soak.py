@@ -93,6 +93,9 @@ class Soak:
         if self.asked // step != (self.asked + more) // step:
             memory = {name: process.memory_info().rss / 2**20 for name, process in self.processes.items()}
             self.memory_mb.append((self.asked, memory))
+            print(
+                f"soak: {self.asked} asked", ", ".join(f"{name} {mb:.1f} MB" for name, mb in memory.items()), flush=True
+            )
         self.asked += more
 
     def growth_mb(self, process: str, warm_share: float = 0.3) -> float:

@@ -126,6 +126,20 @@ async def test_slices_that_cannot_be_decoded_are_told(house: House) -> None:
         assert np.array_equal(decode(data, colour=False), expected(12))
 
 
+async def test_volumes_being_made_fit_the_budget_together(house: House) -> None:
+    keys = [(await house.store(*ct_series(24, 128, **PLAIN)))[1] for _ in range(3)]
+    async with inside(house, volume_memory_mb=2) as process:  # one of them takes more than half of it
+        asked = [asyncio.create_task(process._op_slab(wish(house, key, axial(3)))) for key in keys]
+        used: list[int] = []
+        while not all(task.done() for task in asked):
+            usage = process._volumes.residency.usage()
+            assert usage.used_bytes <= usage.budget_bytes
+            used.append(usage.used_bytes)
+            await asyncio.sleep(0.001)
+        assert max(used) > 24 * 128 * 128 * 2, "a volume is counted while it is made"
+        assert [(await task)[0]["complete"] for task in asked] == [100, 100, 100]
+
+
 async def test_a_volume_beyond_the_budget_is_refused_and_small_ones_take_turns(house: House) -> None:
     _, large = await house.store(*ct_series(3, 600, **PLAIN))  # 2.1 MB
     small = [(await house.store(*ct_series(5, 320, **PLAIN)))[1] for _ in range(3)]  # 1 MB each

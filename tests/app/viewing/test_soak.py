@@ -27,6 +27,7 @@ _VOLUMES = 17
 _BUDGETS_MB = {"render_memory_mb": 8, "volume_memory_mb": 2}
 
 
+@pytest.mark.timeout(7200 if REQUESTS >= FULL else 180)
 async def test_fifty_sockets_of_mixed_requests_over_twenty_series(postgres: EmbeddedPostgres, template: str) -> None:
     async with (
         fresh_settings(postgres, template, **_BUDGETS_MB) as settings,
@@ -100,5 +101,4 @@ def _print(soak: Soak, health: dict[str, Any]) -> None:
         f"{soak.lines} lines; {health['evicted']} frames and {health['volume_evicted']} volumes evicted"
     )
     for name in soak.processes:
-        course = ", ".join(f"{memory[name]:.1f}" for _, memory in soak.memory_mb[::4])
-        print(f"soak: {name} grows {soak.growth_mb(name):.2f} MB per 10,000 requests: {course} MB")
+        print(f"soak: {name} grows {soak.growth_mb(name):.2f} MB per 10,000 requests")
