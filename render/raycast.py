@@ -150,11 +150,11 @@ class VolumeRenderer:
         pixels = np.empty((scene.height, scene.width, 3), np.uint8)
         seen = np.empty((scene.height, scene.width, 2), np.float32)
         spaces = [layer.prepared.empty_space(layer.tables) for layer in layers]
+        keep = layers[0].keep
+        scene.keep = None if keep is None else _a(keep)
         scene.layer = _here(layers[0], spaces[0])
         if len(layers) > 1:
             scene.other = _here(layers[1], spaces[1])
-        keep = layers[0].keep
-        scene.keep = None if keep is None else _a(keep)
         scene.rgb, scene.seen = _a(pixels), _a(seen)
         counter = np.zeros(1, np.int32)
         arguments = (ctypes.addressof(scene), _a(counter), _a(cancel.flag))

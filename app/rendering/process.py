@@ -28,6 +28,7 @@ from app.rendering.volumes import VolumeLoader
 from app.settings import Settings
 from dicomnet.database import Database
 from render.codec import register_plugins
+from render.cuda import choice
 from render.engine import Engine
 from render.frame import Frame
 from render.request import StackView
@@ -110,6 +111,7 @@ class RenderProcess:
 
     async def _op_health(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         usage, volumes = self._loader.residency.usage(), self._volumes.residency.usage()
+        device = choice.usage()
         return {
             "backend": self._engine.backend,
             "waiting": len(self._scheduler),
@@ -120,6 +122,8 @@ class RenderProcess:
             "volume_used_bytes": volumes.used_bytes,
             "volume_budget_bytes": volumes.budget_bytes,
             "volume_evicted": volumes.evicted,
+            "device_used_bytes": device.used,
+            "device_budget_bytes": device.budget,
         }, b""
 
     async def _op_manifest(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

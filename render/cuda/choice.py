@@ -7,6 +7,7 @@ from functools import lru_cache
 from render.backend import Backend, RayDevice, Slabs
 from render.cuda import jpeg as codec
 from render.cuda.device import CudaBackend, shared
+from render.cuda.memory import DeviceUsage
 from render.cuda.rays import CudaRays
 from render.cuda.slabs import CudaSlabs
 from render.errors import DeviceFailedError
@@ -55,3 +56,9 @@ def jpeg() -> codec.DeviceJpeg | None:
 def jpeg_guard() -> DeviceGuard:
     """Of the codec alone: the kernels may be well where it fails."""
     return DeviceGuard()
+
+
+def usage() -> DeviceUsage:
+    """Of the device's memory; nothing of nothing without a device."""
+    device = shared()
+    return DeviceUsage(0, 0, 0, 0) if device is None else device.memory.usage()

@@ -80,6 +80,7 @@ class Device:
     def __init__(self, cupy: Any = None, budget_bytes: int | None = None) -> None:
         self.cupy = cupy if cupy is not None else _cupy()
         self._modules: dict[str, Any] = {}
+        self._functions: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
         self._of_thread = threading.local()
         with self.guarded():
@@ -117,13 +118,15 @@ class Device:
         """Start a kernel on the current stream with one thread per element of ``size`` (width, height[, depth])."""
         width, height, *depth = size
         grid = (-(-width // BLOCK[0]), -(-height // BLOCK[1]), *depth)
-        self._module(unit).get_function(name)(grid, BLOCK, arguments)
+        self._function(unit, name)(grid, BLOCK, arguments)
 
-    def _module(self, unit: str) -> Any:
+    def _function(self, unit: str, name: str) -> Any:
         with self._lock:
             if unit not in self._modules:
                 self._modules[unit] = self.cupy.RawModule(code=source(unit), options=OPTIONS)
-            return self._modules[unit]
+            if (unit, name) not in self._functions:
+                self._functions[unit, name] = self._modules[unit].get_function(name)
+            return self._functions[unit, name]
 
 
 @lru_cache(maxsize=1)

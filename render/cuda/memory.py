@@ -54,9 +54,8 @@ class Staging:
 
     def upload(self, host: NDArray[Any]) -> tuple[Any, Any]:
         """(device array of the same type, flat; event after which it is whole). One upload at a time."""
-        if self._stream is None:
-            self._prepare()
-        with self._stream:
+        stream = self._stream or self._prepare()
+        with stream:
             array = self._cupy.empty(host.size, host.dtype)
         whole = np.ascontiguousarray(host).reshape(-1).view(np.uint8)
         raw = array.view(np.uint8)
@@ -65,18 +64,19 @@ class Staging:
             side = number % 2
             self._copied[side].synchronize()  # the copy out of this buffer has ended
             np.copyto(self._buffers[side][: share.size], share)
-            raw[begin : begin + share.size].set(self._buffers[side][: share.size], stream=self._stream)
-            self._copied[side].record(self._stream)
+            raw[begin : begin + share.size].set(self._buffers[side][: share.size], stream=stream)
+            self._copied[side].record(stream)
         ready = self._cupy.cuda.Event(disable_timing=True)
-        ready.record(self._stream)
+        ready.record(stream)
         return array, ready
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> Any:
         cuda = self._cupy.cuda
         pinned = [cuda.alloc_pinned_memory(self._chunk_bytes) for _ in range(2)]
         self._buffers = [np.frombuffer(memory, np.uint8, self._chunk_bytes) for memory in pinned]
         self._copied = [cuda.Event(disable_timing=True) for _ in range(2)]
         self._stream = cuda.Stream(non_blocking=True)
+        return self._stream
 
 
 class DeviceMemory:

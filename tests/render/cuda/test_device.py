@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from render.filters import make_taps
 from render.native import raycast, slab
 from tests.support import cuda_signatures
 from tests.support.cuda_host_build import execute
-from tests.support.cuda_stand_in import UNITS, CUDARuntimeError, OutOfMemoryError, StandInCupy
+from tests.support.cuda_stand_in import UNITS, Array, CUDARuntimeError, Event, OutOfMemoryError, StandInCupy, Stream
 from tests.support.kernel_builds import ARCHITECTURES, compile_cuda
 
 
@@ -87,7 +88,7 @@ def test_wrong_argument_lists_are_noticed() -> None:
         (1, device.by_value(slab.Table(None, 0.0, 1.0, 0))),  # another structure
         (3, 1),  # a number without a size
         (3, np.float32(1)),
-        (4, None if False else there),
+        (4, there),
     ):
         with pytest.raises(AssertionError):
             cupy.check("cells.cu", "cf_cell_bounds_i16", (*good[:place], wrong, *good[place + 1 :]))
@@ -123,6 +124,26 @@ def test_a_kernel_that_does_not_compile_is_a_failed_device() -> None:
     taps = make_taps(4, 0.0, 4.0, 4, True)
     with pytest.raises(DeviceFailedError):
         CudaBackend(Device(cupy)).rgb(np.zeros((4, 4, 3), np.uint8), taps, taps)
+
+
+def test_what_the_stand_in_stands_for_is_in_cupy() -> None:
+    cupy = pytest.importorskip("cupy")
+    stand_in = StandInCupy()
+    for name in ("cuda.Stream", "cuda.Event", "cuda.get_current_stream", "cuda.alloc_pinned_memory"):
+        assert callable(attrgetter(name)(cupy)) and callable(attrgetter(name)(stand_in))
+    for name in ("cuda.runtime.memGetInfo", "RawModule", "empty", "asarray", "get_default_memory_pool"):
+        assert callable(attrgetter(name)(cupy)) and callable(attrgetter(name)(stand_in))
+    for name in ("memory.OutOfMemoryError", "runtime.CUDARuntimeError", "driver.CUDADriverError"):
+        assert issubclass(attrgetter(f"cuda.{name}")(cupy), Exception)
+    for name in ("compiler.CompileException", "nvrtc.NVRTCError"):
+        assert issubclass(attrgetter(f"cuda.{name}")(cupy), Exception)
+    assert cupy.cuda.runtime.CUDARuntimeError(2).status == CUDARuntimeError(2).status
+    for name in ("set", "get", "view"):
+        assert callable(getattr(cupy.ndarray, name)) and callable(getattr(Array, name))
+    for name in ("wait_event", "synchronize", "__enter__", "__exit__"):
+        assert callable(getattr(cupy.cuda.Stream, name)) and callable(getattr(Stream, name))
+    for name in ("record", "synchronize"):
+        assert callable(getattr(cupy.cuda.Event, name)) and callable(getattr(Event, name))
 
 
 def test_the_budget_is_four_fifths_of_what_is_free() -> None:
