@@ -121,7 +121,7 @@ def struct(unit: str, name: str) -> Struct:
         for declared in rest.split(","):
             match = re.match(r"\s*(\*?)\s*(\w+)((?:\[\w+\])*)$", declared)
             assert match, line
-            counts = [int(constants.get(n, n)) for n in re.findall(r"\[(\w+)\]", match[3])]
+            counts = [constants[n] if n in constants else int(n) for n in re.findall(r"\[(\w+)\]", match[3])]
             dtype = np.dtype(_TYPES[kind]) if kind in _TYPES else None
             pointer = bool(match[1])
             unit_size = 8 if pointer else inner.size if inner else dtype.itemsize if dtype else 0
