@@ -17,7 +17,7 @@ from render.errors import InvalidViewError
 from render.filters import make_taps
 from render.native import build, library
 from tests.support.backends import BACKENDS, kernels_of
-from tests.support.kernel_builds import ARCHITECTURES, build_with_sanitizers, compile_cuda, run_hostile
+from tests.support.kernel_builds import build_with_sanitizers, run_hostile
 
 DTYPES = [np.uint8, np.int16, np.uint16, np.float32]
 
@@ -129,16 +129,6 @@ def test_a_constant_image_stays_constant_at_any_zoom(backend: Backend) -> None:
     for extent, output in ((53.0, 7), (11.3, 300), (1.0, 1)):
         tx, ty = make_taps(53, 0.0, extent, output, True), make_taps(37, 0.0, min(extent, 37.0), output, True)
         assert (backend.gray(source, tx, ty, table) == 100).all()
-
-
-# CUDA without a device ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_cuda_source_compiles(architecture: str) -> None:
-    code = compile_cuda("resample.cu", architecture)
-    for name in (*KERNELS.values(), "cf_rgb_u8"):
-        assert name.encode() in code
 
 
 # The native build ---------------------------------------------------------------------------------------------

@@ -1,13 +1,11 @@
-"""Volume rendering's sources under hostile geometry with sanitizers, and as CUDA by NVRTC."""
+"""Volume rendering's sources under hostile geometry with sanitizers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from render.native import build
-from tests.support.kernel_builds import ARCHITECTURES, build_with_sanitizers, compile_cuda, run_hostile
+from tests.support.kernel_builds import build_with_sanitizers, run_hostile
 
 _HOSTILE = """
 import numpy as np, sys
@@ -80,10 +78,3 @@ def test_hostile_geometry_is_clean_under_sanitizers(tmp_path: Path) -> None:
     target = tmp_path / "raycast-asan.so"
     units = [build.HERE / "kernels.cpp", build.HERE / "raycast.cpp"]
     run_hostile(_HOSTILE, target, build_with_sanitizers(target, units, ("float-cast-overflow",)))
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_cuda_source_compiles(architecture: str) -> None:
-    code = compile_cuda("raycast.cu", architecture)
-    for name in ("cf_raycast_i16", "cf_raycast_u16_fused", "cf_raycast_f32"):
-        assert name.encode() in code

@@ -17,7 +17,7 @@ from render.native.pool import CancelledPictureError, run_tiles
 from render.native.slab import CELL, KINDS, NativeSlabs, SlabPlan
 from render.volume import Volume
 from tests.support.backends import BACKENDS, kernels_of
-from tests.support.kernel_builds import ARCHITECTURES, build_with_sanitizers, compile_cuda, run_hostile
+from tests.support.kernel_builds import build_with_sanitizers, run_hostile
 
 DTYPES = [np.int16, np.uint16, np.float32]
 
@@ -246,13 +246,3 @@ def test_hostile_geometry_ends_in_a_picture() -> None:
 def test_hostile_geometry_is_clean_under_address_and_undefined_sanitizers(tmp_path: Path) -> None:
     target = tmp_path / "slab-asan.so"
     run_hostile(_HOSTILE, target, build_with_sanitizers(target, checks=("float-cast-overflow",)))
-
-
-# CUDA without a device ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_cuda_source_compiles(architecture: str) -> None:
-    code = compile_cuda("slab.cu", architecture)
-    for name in ("cf_slab_i16", "cf_slab_u16", "cf_slab_f32"):
-        assert name.encode() in code
