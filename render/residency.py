@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import Enum
@@ -28,7 +28,6 @@ class _Entry(Generic[T]):
     value: T | None = None
     error: Exception | None = None
     nbytes: int = 0
-    visible: int = 0  # viewports that show it now
     failed_at: float = 0.0
 
 
@@ -60,6 +59,7 @@ class Residency(Generic[T]):
         self._clock = clock
         self._failed_for_s = failed_for_s
         self._entries: OrderedDict[Hashable, _Entry[T]] = OrderedDict()
+        self._visible: Counter[Hashable] = Counter()  # viewports that show it now, whether it is here or not
         self._used = 0
         self._evicted = 0
         self._lock = threading.Lock()
@@ -125,11 +125,11 @@ class Residency(Generic[T]):
                 del self._entries[key]
 
     def show(self, key: Hashable, change: int) -> None:
-        """A viewport shows (+1) or leaves (-1) an entry; shown ones are evicted last."""
+        """A viewport shows (+1) or leaves (-1) a key; what is shown is evicted last."""
         with self._lock:
-            entry = self._entries.get(key)
-            if entry is not None:
-                entry.visible = max(0, entry.visible + change)
+            self._visible[key] += change
+            if self._visible[key] <= 0:
+                del self._visible[key]
 
     def usage(self) -> Usage:
         """Budget and what is used of it."""
@@ -155,7 +155,7 @@ class Residency(Generic[T]):
                 if self._used <= self._budget:
                     return
                 entry = self._entries[key]
-                if key == newest or entry.state is not Residence.HOST or (only_hidden and entry.visible):
+                if key == newest or entry.state is not Residence.HOST or (only_hidden and key in self._visible):
                     continue
                 self._used -= entry.nbytes
                 self._evicted += 1

@@ -29,6 +29,11 @@ Key = tuple[int, int, int]  # institution, instance, frame
 SpecOf = Callable[[OpenRecord, bytes], tuple[FrameSpec, str]]
 
 
+def frame_key(series: OpenSeries, place: FramePlace) -> Key:
+    """What a frame is kept under."""
+    return series.institution_id, place.record.instance_key, place.frame_index
+
+
 class FrameLoader:
     """Single flight per frame over a byte budget; faults are written down so that nobody tries again."""
 
@@ -53,7 +58,7 @@ class FrameLoader:
 
         The decoding belongs to nobody who waits: one of them may leave without harm to the others.
         """
-        key = (series.institution_id, place.record.instance_key, place.frame_index)
+        key = frame_key(series, place)
         frame = self.residency.get(key)
         if frame is not None:
             return frame
@@ -65,7 +70,7 @@ class FrameLoader:
 
     async def borrow(self, series: OpenSeries, place: FramePlace) -> Frame:
         """As ``load``, but what is decoded now is not kept: a volume's slices push out nothing that viewers look at."""
-        key = (series.institution_id, place.record.instance_key, place.frame_index)
+        key = frame_key(series, place)
         frame = self.residency.get(key)
         if frame is not None:
             return frame

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,13 +18,14 @@ from app.logging import get_logger
 from app.rendering import wire
 from app.rendering.errors import OtherFrameOfReferenceError, RenderFailedError, SupersededError
 from app.rendering.fusion import fusion_view, make_fusion
-from app.rendering.loader import FrameLoader
+from app.rendering.loader import FrameLoader, frame_key
 from app.rendering.manifest import describe_series
-from app.rendering.series import SeriesCache
+from app.rendering.series import OpenSeries, SeriesCache
+from app.rendering.shown import Item, Shown
 from app.rendering.slabs import code_pixels, make_slab, slab_view
 from app.rendering.values import ValuesSource
 from app.rendering.volume_pictures import make_volume
-from app.rendering.volumes import VolumeLoader
+from app.rendering.volumes import VolumeLoader, volume_key
 from app.settings import Settings
 from dicomnet.database import Database
 from render.codec import register_plugins
@@ -58,6 +59,7 @@ class RenderProcess:
         self._loader = FrameLoader(settings, database, objects, self._series, self._threads)
         self._values = ValuesSource(database, objects, self._loader, self._threads)
         self._volumes = VolumeLoader(settings, self._loader)
+        self._shown = Shown()
         self._scheduler: Scheduler[_Job] = Scheduler(time.monotonic, self._dropped)
         self._wanted = asyncio.Event()
         self._workers = [asyncio.get_running_loop().create_task(self._work()) for _ in range(count)]
@@ -162,6 +164,7 @@ class RenderProcess:
         place = series.place_in(instance_key, index) if instance_key else series.place(index)
         view = StackView(**header["view"])
         frame = await self._loader.load(series, place)
+        self._shown.look(header, (self._loader.residency, frame_key(series, place)))
         made, data = await self._scheduled(header, partial(self._make, frame, view, header.get("coding", {})))
         return {**made, "version": series.version}, data
 
@@ -171,6 +174,7 @@ class RenderProcess:
         view = slab_view(header["view"])
         wait_s = _WHOLE_VOLUME_S if view.quality == "refined" else 0.0
         ready = await self._volumes.get(series, header.get("stack", 0), wait_s)
+        self._shown.look(header, self._volume_of(series, header))
         made, data = await self._scheduled(header, partial(make_slab, ready, view, header.get("coding", {})))
         return {**made, "version": series.version}, data
 
@@ -181,6 +185,7 @@ class RenderProcess:
         ready = await self._volumes.get(
             series, header.get("stack", 0), _WHOLE_VOLUME_S if fields.get("quality") == "refined" else 0.0
         )
+        self._shown.look(header, self._volume_of(series, header))
         made, data = await self._scheduled(header, partial(make_volume, ready, fields, header.get("coding", {})))
         return {**made, "version": series.version}, data
 
@@ -197,9 +202,13 @@ class RenderProcess:
         if not base.frame_of_reference_uid or base.frame_of_reference_uid != overlay.frame_of_reference_uid:
             raise OtherFrameOfReferenceError
         coding = header.get("coding", {})
+        self._shown.look(header, self._volume_of(series, header), self._volume_of(above, other))
         made, data = await self._scheduled(header, partial(make_fusion, base, overlay, view, coding))
         told = {"series": above.series_key, "version": above.version, "stack": other["stack"]}
         return {**made, "version": series.version, "overlay": {**told, **made["overlay"]}}, data
+
+    def _volume_of(self, series: OpenSeries, fields: Mapping[str, Any]) -> Item:
+        return self._volumes.residency, volume_key(series, fields.get("stack", 0))
 
     async def _scheduled(
         self, header: dict[str, Any], make: Callable[[], tuple[dict[str, Any], bytes]]
@@ -219,6 +228,8 @@ class RenderProcess:
         viewer = header["viewer"]
         if (task := self._prefetching.pop(viewer, None)) is not None:
             task.cancel()
+        if header.get("viewport") is None:
+            self._shown.leave(viewer)
         return {"dropped": self._scheduler.cancel(viewer, header.get("viewport"))}, b""
 
     async def _op_prefetch(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

@@ -109,6 +109,11 @@ def _slice_plane(key: int, place: FramePlace) -> SlicePlane:
     )
 
 
+def volume_key(series: OpenSeries, stack: int) -> Place:
+    """What a volume is kept under."""
+    return series.institution_id, series.series_key, series.version, stack
+
+
 class VolumeLoader:
     """Single flight per volume over a byte budget. Making one goes on though nobody waits; at most two at once."""
 
@@ -130,7 +135,7 @@ class VolumeLoader:
         planned = await self._plan(series)
         if not 0 <= stack < len(planned.stacks):
             raise WrongStackError(what="stack")
-        key = (series.institution_id, series.series_key, series.version, stack)
+        key = volume_key(series, stack)
         reference = series.frames[planned.stacks[stack].keys[0]].record.frame_of_reference_uid
         whole = self.residency.get(key)
         if whole is not None:

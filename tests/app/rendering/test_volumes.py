@@ -22,6 +22,7 @@ from render.encode import decode
 from render.errors import InvalidViewError
 from render.frame import Frame
 from render.request import PLANES, PNG, SlabView
+from render.residency import Residence
 from render.stack import VolumeTooLargeError, WrongStackError, plan_stacks
 from tests.support.house import House, fresh_settings, running_house
 from tests.support.series import ct_series, values_of
@@ -152,6 +153,22 @@ async def test_a_volume_beyond_the_budget_is_refused_and_small_ones_take_turns(h
             assert told["complete"] == 100
             usage = process._volumes.residency.usage()
             assert usage.used_bytes <= usage.budget_bytes
+
+
+async def test_what_a_viewer_looks_at_is_kept_while_others_come_and_go(house: House) -> None:
+    keys = [(await house.store(*ct_series(24, 64, **PLAIN)))[1] for _ in range(5)]
+    async with inside(house, volume_memory_mb=1) as process:  # three of them
+        kept = process._volumes.residency
+        place = (house.institution, keys[0], (await process._series.get(house.institution, keys[0])).version, 0)
+        who = {"viewer": "looks", "viewport": "a", "generation": 1}
+        await process._op_slab(wish(house, keys[0], axial(3)) | who)
+        for key in keys[1:]:
+            await process._op_slab(wish(house, key, axial(3)))
+        assert kept.usage().evicted > 0 and kept.state(place) is Residence.HOST
+        await process._op_cancel({"viewer": "looks"})
+        for key in keys[1:4]:
+            await process._op_slab(wish(house, key, axial(3)))
+        assert kept.state(place) is Residence.ABSENT
 
 
 async def test_what_makes_no_volume_is_refused(house: House) -> None:
