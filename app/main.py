@@ -31,6 +31,7 @@ from app.rendering.client import RenderClient
 from app.services import Services
 from app.settings import Settings
 from app.viewing.routes import ROUTES as VIEWING_ROUTES
+from app.viewing.surface_routes import ROUTES as SURFACE_ROUTES
 from app.viewing.values_routes import ROUTES as VALUES_ROUTES
 from dicomnet.archive.ingest import Ingest
 from dicomnet.database import Database
@@ -45,6 +46,7 @@ TABLES: tuple[tuple[RouteSpec, ...], ...] = (
     ARCHIVE_ROUTES,
     VIEWING_ROUTES,
     VALUES_ROUTES,
+    SURFACE_ROUTES,
     DELIVERY_ROUTES,
     OPERATIONS_ROUTES,
     STATIC_ROUTES,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 STUDY_LIST = "study.list"
 STUDY_VIEW = "study.view"
 SHARE_CREATE = "share.create"
+SURFACE_EXPORT = "surface.export"  # a surface shows a face: never of a share
 DICOMWEB_READ = "dicomweb.read"
 DICOMWEB_WRITE = "dicomweb.write"
 USER_ADMIN = "user.admin"
@@ -19,10 +20,11 @@ _READER = frozenset({SELF, STUDY_LIST, STUDY_VIEW})
 
 # Deny by default: a role has what stands here and nothing else.
 ROLES: Mapping[str, frozenset[str]] = {
-    "super_admin": _READER | {SHARE_CREATE, DICOMWEB_READ, DICOMWEB_WRITE, USER_ADMIN, INSTITUTION_ADMIN},
-    "hospital_admin": _READER | {SHARE_CREATE, DICOMWEB_READ, DICOMWEB_WRITE, USER_ADMIN},
-    "doctor": _READER | {SHARE_CREATE, DICOMWEB_READ},
-    "technician": _READER | {SHARE_CREATE, DICOMWEB_READ, DICOMWEB_WRITE},
+    "super_admin": _READER
+    | {SHARE_CREATE, SURFACE_EXPORT, DICOMWEB_READ, DICOMWEB_WRITE, USER_ADMIN, INSTITUTION_ADMIN},
+    "hospital_admin": _READER | {SHARE_CREATE, SURFACE_EXPORT, DICOMWEB_READ, DICOMWEB_WRITE, USER_ADMIN},
+    "doctor": _READER | {SHARE_CREATE, SURFACE_EXPORT, DICOMWEB_READ},
+    "technician": _READER | {SHARE_CREATE, SURFACE_EXPORT, DICOMWEB_READ, DICOMWEB_WRITE},
     "viewer": _READER,
     "dicomweb-read": frozenset({DICOMWEB_READ}),
     "dicomweb-write": frozenset({DICOMWEB_READ, DICOMWEB_WRITE}),

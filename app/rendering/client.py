@@ -14,6 +14,7 @@ from typing import Any
 from app.rendering import wire
 from app.rendering.errors import RemoteError, RenderTimeoutError, RenderUnavailableError, SupersededError
 from render.request import StackView
+from render.surface import SurfaceRequest
 
 _RECONNECT_FOR_S = 8.0
 _MOST_LOST = 2  # a request that met this many deaths of the process may be their cause
@@ -173,6 +174,28 @@ class RenderClient:
             overlay=overlay,
         )
         return RenderedPicture(body, header["media_type"], header)
+
+    async def surface(
+        self,
+        institution_id: int,
+        series_key: int,
+        request: SurfaceRequest,
+        media_type: str,
+        *,
+        stack: int = 0,
+        version: int = 0,
+    ) -> tuple[dict[str, Any], bytes]:
+        """({triangles, raw_triangles, halvings, volume_mm3, area_mm2, complete, version}, the file)."""
+        return await self.ask(
+            "surface",
+            140.0,
+            institution_id=institution_id,
+            series_key=series_key,
+            stack=stack,
+            version=version,
+            request=asdict(request),
+            media_type=media_type,
+        )
 
     async def manifest(self, institution_id: int, series_key: int, version: int = 0) -> dict[str, Any]:
         """What a viewer is told of a series (app/rendering/manifest.py)."""

@@ -35,7 +35,7 @@ def _write(stream: BinaryIO, header: dict[str, Any], body: bytes | memoryview = 
     stream.flush()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """A child that hangs inside a decoder never sees its input end: the kernel ends it with its owner (prctl(2))."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
@@ -43,7 +43,7 @@ def _die_with_parent() -> None:
 
 def main() -> None:
     """Serve until standard input ends."""
-    _die_with_parent()
+    die_with_parent()
     memory_mb, plugins = int(sys.argv[1]), sys.argv[2]
     limit = memory_mb << 20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -70,6 +70,34 @@ class OtherFrameOfReferenceError(AppError):
     }
 
 
+class SurfaceBusyError(AppError):
+    """Several surfaces are already waited for; each takes seconds of a core."""
+
+    code = "surface.busy"
+    message = {"zh": "表面重建任务较多，请稍后再试", "en": "Other surfaces are being made, please try again soon"}
+    retryable = True
+
+
+class SurfaceTimeoutError(AppError):
+    """The surface took longer than a surface may."""
+
+    code = "surface.timeout"
+    message = {
+        "zh": "表面重建超时，请减少三角形数量或调整阈值",
+        "en": "The surface took too long: ask for fewer triangles or another level",
+    }
+
+
+class SurfaceFailedError(AppError):
+    """The process that makes surfaces ended: out of memory, or a defect."""
+
+    code = "surface.failed"
+    message = {
+        "zh": "表面重建失败，请减少三角形数量或调整阈值",
+        "en": "The surface could not be made: ask for fewer triangles or another level",
+    }
+
+
 class ValuesUnavailableError(AppError):
     """These values have no codestream of the wished kind (float, more than 16 bits): they go raw."""
 

@@ -23,6 +23,7 @@ from app.rendering.manifest import describe_series
 from app.rendering.series import OpenSeries, SeriesCache
 from app.rendering.shown import Item, Shown
 from app.rendering.slabs import code_pixels, make_slab, slab_view
+from app.rendering.surfaces import SurfaceMaker
 from app.rendering.values import ValuesSource
 from app.rendering.volume_pictures import make_volume
 from app.rendering.volumes import VolumeLoader, volume_key
@@ -34,9 +35,11 @@ from render.engine import Engine
 from render.frame import Frame
 from render.request import StackView
 from render.scheduler import Scheduler, Ticket
+from render.surface import SurfaceRequest
 
 _PREFETCH_AT_ONCE = 2
 _WHOLE_VOLUME_S = 10.0
+_WHOLE_SURFACE_S = 60.0
 
 
 @dataclass(slots=True)
@@ -60,6 +63,7 @@ class RenderProcess:
         self._values = ValuesSource(database, objects, self._loader, self._threads)
         self._volumes = VolumeLoader(settings, self._loader)
         self._shown = Shown()
+        self._surfaces = SurfaceMaker()
         self._scheduler: Scheduler[_Job] = Scheduler(time.monotonic, self._dropped)
         self._wanted = asyncio.Event()
         self._workers = [asyncio.get_running_loop().create_task(self._work()) for _ in range(count)]
@@ -209,6 +213,14 @@ class RenderProcess:
 
     def _volume_of(self, series: OpenSeries, fields: Mapping[str, Any]) -> Item:
         return self._volumes.residency, volume_key(series, fields.get("stack", 0))
+
+    async def _op_surface(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """A surface of the series' whole volume as a file, made in a child (app/rendering/surfaces.py)."""
+        series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
+        request = SurfaceRequest(**header["request"])
+        ready = await self._volumes.get(series, header.get("stack", 0), _WHOLE_SURFACE_S)
+        told, data = await self._surfaces.make(ready.volume, request, header["media_type"])
+        return {**told, "complete": ready.volume.report.complete_percent, "version": series.version}, data
 
     async def _scheduled(
         self, header: dict[str, Any], make: Callable[[], tuple[dict[str, Any], bytes]]
