@@ -25,6 +25,7 @@ from render.fallback import DeviceGuard
 from render.native import library, raycast
 from render.native.pool import CancelledPictureError
 from render.scene import Bounds, EmptySpace, PreparedVolume, Range, RayLayer, Shape
+from render.slices import put_behind, stop_at
 from render.transfer import TransferFunction, TransferTables, make_tables
 from render.volume import Volume
 from render.volume_view import VolumeView
@@ -124,8 +125,17 @@ class VolumeRenderer:
         step_mm *= 2.0 if view.quality == "preview" else 1.0
         layers = _layers(prepared, view, step_mm, fused)
         scene, start_mm = _scene(prepared, view, step_mm, fused)
+        if view.slices is not None:
+            stop_at(scene, prepared.volume, view.slices)
+            scene.background[:] = (0.0, 0.0, 0.0)
         pixels, seen, backend = self._drawn(scene, layers, cancel or Cancel())
-        depth = np.where(seen[..., 1] < 0, np.float32(np.nan), start_mm + seen[..., 1] * np.float32(step_mm))
+        half = np.where(seen[..., 1] < 0, np.float32(np.nan), seen[..., 1])
+        if view.slices is not None:
+            opacity = seen[..., 0]
+            pixels, met = put_behind(scene, prepared.volume, view.slices, pixels, opacity, view.background)
+            half = np.where(np.isnan(half), met, half)
+            seen[..., 0] = np.where(np.isnan(met), opacity, 1)
+        depth = start_mm + half * np.float32(step_mm)
         complete = prepared.volume.report.complete_percent
         return VolumePicture(pixels, seen[..., 0], depth.astype(np.float32), backend, view.quality, step_mm, complete)
 

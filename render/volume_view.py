@@ -9,6 +9,7 @@ from render.camera import Camera, Point
 from render.cuts import MOST_CUTS, Cut, PlaneCut
 from render.errors import InvalidViewError
 from render.request import JPEG, LARGEST_SIDE, PNG, WEBP
+from render.slices import CrossingSlices
 from render.transfer import TransferFunction, fusion_function
 
 MOST_PLANES = 8
@@ -36,9 +37,10 @@ class FusionLayer:
 class VolumeView:
     """A volume seen by a camera.
 
-    ``width``, ``height``: output pixels; a preview is made at half of both and twice the step. ``clip_box``: only what
-    lies between these corners (LPS, mm) is seen; ``clip_planes`` hide the side their normal shows to; ``cuts`` take
-    voxels away. ``step_mm``: distance of samples, None = the smallest spacing. ``background``: RGB 0 … 255.
+    ``width``, ``height``: output pixels; a preview is made at half of both and twice the step. ``clip_box``: only
+    what lies between these corners (LPS, mm) is seen; ``clip_planes`` hide the side their normal shows to; ``cuts``
+    take voxels away. ``slices``: planes of the volume shown within it. ``step_mm``: distance of samples, None = the
+    smallest spacing. ``background``: RGB 0 … 255.
     """
 
     width: int
@@ -49,6 +51,7 @@ class VolumeView:
     clip_box: tuple[Point, Point] | None = None
     clip_planes: tuple[PlaneCut, ...] = ()
     fusion: FusionLayer | None = None
+    slices: CrossingSlices | None = None
     step_mm: float | None = None
     jitter: bool = True
     background: tuple[int, int, int] = (0, 0, 0)

@@ -21,6 +21,7 @@ from render.raycast import VolumeRenderer, choose_renderer
 from render.request import JPEG, SlabView
 from render.scene import PreparedVolume
 from render.slab import corners_mm, render_slab
+from render.slices import CrossingSlices
 from render.transfer import TransferFunction, TransferPoint, preset
 from render.volume import Volume
 from render.volume_view import VolumeView
@@ -95,8 +96,8 @@ def _projection(prepared: _Prepared, view: VolumeView) -> tuple[NDArray[np.uint8
 
     The transfer function's ends are the window. Raises InvalidViewError for cuts and perspective, which it has not.
     """
-    if view.cuts or view.clip_box is not None or view.camera.parallel_scale_mm is None:
-        raise InvalidViewError(what="cuts or perspective of a maximum")
+    if view.cuts or view.slices or view.clip_box is not None or view.camera.parallel_scale_mm is None:
+        raise InvalidViewError(what="cuts, slices or perspective of a maximum")
     function, scale = view.transfer, (0.0, 1.0)
     if function.values != "HU":
         with prepared.lock:
@@ -133,6 +134,7 @@ def volume_view(fields: Mapping[str, Any], volume: Volume) -> VolumeView:
             _transfer(fields.get("transfer", "bone")),
             tuple(_cut(cut, volume) for cut in fields.get("cuts") or ()),
             clip_box=(_point(box[0]), _point(box[1])) if box is not None else None,
+            slices=_slices(fields.get("slices")),
             quality=fields.get("quality", "refined"),
             media_type=fields.get("media_type", JPEG),
         )
@@ -159,6 +161,22 @@ def _camera(value: Any, volume: Volume) -> Camera:
         float(scale) if scale is not None else None,
         float(angle) if angle is not None else None,
     )
+
+
+def _slices(value: Any) -> CrossingSlices | None:
+    """True: the three planes of the patient's axes through the middle. An object: its fields."""
+    if value is None or value is False:
+        return None
+    given = cast("Mapping[str, Any]", {} if value is True else value)
+    values: dict[str, Any] = {}
+    if given.get("center_mm") is not None:
+        values["center_mm"] = _point(given["center_mm"])
+    if given.get("normals") is not None:
+        values["normals"] = tuple(_point(normal) for normal in given["normals"][:8])
+    for name in ("window_center", "window_width"):
+        if given.get(name) is not None:
+            values[name] = float(given[name])
+    return CrossingSlices(voi=str(given.get("voi", "file")), **values)
 
 
 def _transfer(value: Any) -> TransferFunction:

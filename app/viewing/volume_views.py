@@ -77,6 +77,7 @@ _RENDERING: dict[str, tuple[type, ...]] = {
     "transfer": (str, list),
     "clip_box": (list,),
     "cuts": (list,),
+    "slices": (bool, dict),
 }
 _PARSE = {"slab": slab_fields, "volume": rendering_fields, "fusion": fusion_fields}
 

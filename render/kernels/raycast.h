@@ -16,6 +16,7 @@
 #endif
 
 #define CF_RAY_PLANES 16      // clip planes of one scene
+#define CF_RAY_STOPS 3        // opaque planes of one scene
 #define CF_RAY_FAR 1e9f
 #define CF_RAY_OPAQUE 0.01f   // a ray ends when less than this share of light comes through
 #define CF_RAY_RESHADE 0.02f  // weight that samples of one ray may gather before the gradient is taken anew
@@ -48,12 +49,13 @@ struct CfRayScene {
   cf_f32 plane[4];               // perspective: place of pixel (0, 0) on the plane at unit distance, steps per pixel
   cf_f32 box_low[3], box_high[3];
   cf_f32 clip[CF_RAY_PLANES][4]; // kept: a x + b y + c z + d >= 0
+  cf_f32 stop[CF_RAY_STOPS][4];  // opaque planes: a ray ends where a x + b y + c z + d = 0
   cf_f32 to_other[12];           // rows of the map from indices of the first volume to those of the other
   cf_f32 metric[6];              // |gradient| in mm: xx, yy, zz, xy, xz, yz of inverse(A) transposed(inverse(A))
   cf_f32 step_mm, ambient, diffuse, specular;
   cf_f32 background[3];          // 0 … 1
   int shininess;                 // specular power is 2^shininess
-  int planes, perspective, jitter, shade;
+  int planes, stops, perspective, jitter, shade;
   int width, height;
 };
 
@@ -169,6 +171,14 @@ CF_FN void cf_ray_clip(const CfRayScene& s, const CfRays<L>& r, typename L::F& b
     const F o = r.o[0] * c[0] + r.o[1] * c[1] + r.o[2] * c[2] + c[3];
     const F d = r.d[0] * c[0] + r.d[1] * c[1] + r.d[2] * c[2];
     cf_ray_slab<L>(o, d, L::splat(0.0f), L::splat(CF_RAY_FAR), begin, end);
+  }
+  for (int i = 0; i < s.stops; ++i) {
+    const float* c = s.stop[i];
+    const F o = r.o[0] * c[0] + r.o[1] * c[1] + r.o[2] * c[2] + c[3];
+    const F d = r.d[0] * c[0] + r.d[1] * c[1] + r.d[2] * c[2];
+    const typename L::M along = (d < 1e-9f) & (d > -1e-9f);
+    const F t = (0.0f - o) * (1.0f / L::select(along, L::splat(1.0f), d));
+    end = L::select(along | (t < begin), end, cf_min<L>(end, t));
   }
 }
 

@@ -12,6 +12,7 @@ import numpy as np
 from render.native import library
 
 PLANES = 16
+STOPS = 3
 KINDS = {np.dtype(np.int16): 0, np.dtype(np.uint16): 1, np.dtype(np.float32): 2}
 CELL_SHIFT = 3
 CELL = 1 << CELL_SHIFT
@@ -56,6 +57,7 @@ class Scene(ctypes.Structure):
         ("box_low", _F * 3),
         ("box_high", _F * 3),
         ("clip", (_F * 4) * PLANES),
+        ("stop", (_F * 4) * STOPS),
         ("to_other", _F * 12),
         ("metric", _F * 6),
         ("step_mm", _F),
@@ -65,6 +67,7 @@ class Scene(ctypes.Structure):
         ("background", _F * 3),
         ("shininess", _I),
         ("planes", _I),
+        ("stops", _I),
         ("perspective", _I),
         ("jitter", _I),
         ("shade", _I),
