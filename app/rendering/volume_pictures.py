@@ -6,16 +6,16 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.rendering.slabs import code_pixels, describe_report
+from app.rendering.volume_fields import camera, parse_cut, point
 from app.rendering.volumes import ReadyVolume
-from render.camera import Camera, Point, facing
-from render.cuts import BoxCut, BrushCut, CurveCut, Cut, PlaneCut
+from render.camera import Camera, facing
 from render.errors import InvalidViewError
 from render.raycast import VolumeRenderer, choose_renderer
 from render.request import JPEG, SlabView
@@ -108,8 +108,8 @@ def _projection(prepared: _Prepared, view: VolumeView) -> tuple[NDArray[np.uint8
     slab = SlabView(
         -(-view.width // shrink),
         -(-view.height // shrink),
-        _point(right),
-        _point(-up),
+        point(right),
+        point(-up),
         view.camera.focal_point,
         2 * view.camera.parallel_scale_mm / view.height * shrink,
         _THROUGH_MM,
@@ -132,19 +132,14 @@ def volume_view(fields: Mapping[str, Any], volume: Volume) -> VolumeView:
             int(fields["height"]),
             _camera(fields.get("camera", "A"), volume),
             _transfer(fields.get("transfer", "bone")),
-            tuple(_cut(cut, volume) for cut in fields.get("cuts") or ()),
-            clip_box=(_point(box[0]), _point(box[1])) if box is not None else None,
+            tuple(parse_cut(cut, partial(_camera, volume=volume)) for cut in fields.get("cuts") or ()),
+            clip_box=(point(box[0]), point(box[1])) if box is not None else None,
             slices=_slices(fields.get("slices")),
             quality=fields.get("quality", "refined"),
             media_type=fields.get("media_type", JPEG),
         )
-    except (TypeError, ValueError, KeyError, IndexError, OverflowError):
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError):
         raise InvalidViewError(what="fields") from None
-
-
-def _point(value: Any) -> Point:
-    x, y, z = (float(number) for number in value)
-    return x, y, z
 
 
 def _camera(value: Any, volume: Volume) -> Camera:
@@ -152,15 +147,7 @@ def _camera(value: Any, volume: Volume) -> Camera:
         corners = corners_mm(volume)
         radius_mm = float(np.linalg.norm(corners - corners.mean(axis=0), axis=1).max())
         return facing(value, volume.center_lps_mm, radius_mm * _AROUND)
-    given = cast("Mapping[str, Any]", value)
-    scale, angle = given.get("parallel_scale_mm"), given.get("view_angle_degrees")
-    return Camera(
-        _point(given["position"]),
-        _point(given["focal_point"]),
-        _point(given["view_up"]),
-        float(scale) if scale is not None else None,
-        float(angle) if angle is not None else None,
-    )
+    return camera(value)
 
 
 def _slices(value: Any) -> CrossingSlices | None:
@@ -170,9 +157,9 @@ def _slices(value: Any) -> CrossingSlices | None:
     given = cast("Mapping[str, Any]", {} if value is True else value)
     values: dict[str, Any] = {}
     if given.get("center_mm") is not None:
-        values["center_mm"] = _point(given["center_mm"])
+        values["center_mm"] = point(given["center_mm"])
     if given.get("normals") is not None:
-        values["normals"] = tuple(_point(normal) for normal in given["normals"][:8])
+        values["normals"] = tuple(point(normal) for normal in given["normals"][:8])
     for name in ("window_center", "window_width"):
         if given.get(name) is not None:
             values[name] = float(given[name])
@@ -183,19 +170,5 @@ def _transfer(value: Any) -> TransferFunction:
     """A preset by name, or the points of the person's own: [value, opacity of 1 mm, [red, green, blue]]."""
     if isinstance(value, str):
         return preset(value)
-    points = tuple(TransferPoint(float(at), float(opacity), _point(colour)) for at, opacity, colour in value)
+    points = tuple(TransferPoint(float(at), float(opacity), point(colour)) for at, opacity, colour in value)
     return TransferFunction(points)
-
-
-def _cut(value: Mapping[str, Any], volume: Volume) -> Cut:
-    kind, remove = value["kind"], "outside" if value.get("remove") == "outside" else "inside"
-    if kind == "box":
-        return BoxCut(_point(value["low"]), _point(value["high"]), remove)
-    if kind == "plane":
-        return PlaneCut(_point(value["point"]), _point(value["normal"]))
-    if kind == "brush":
-        return BrushCut(tuple(_point(center) for center in value["centers"]), float(value["radius_mm"]))
-    if kind == "curve":
-        points = tuple((float(column), float(row)) for column, row in value["points"])
-        return CurveCut(_camera(value["camera"], volume), int(value["width"]), int(value["height"]), points, remove)
-    raise InvalidViewError(what="cut")

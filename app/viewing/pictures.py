@@ -13,6 +13,7 @@ from app.identity.models import Principal
 from app.rendering.client import RenderedPicture
 from app.rendering.errors import SupersededError
 from app.services import Services
+from app.viewing.cuts import changed, told, with_kept_cuts
 from app.viewing.errors import StreamError
 from app.viewing.flow import PREVIEW, TileViewport, Viewport, WantedTile, WantedView
 from app.viewing.link import Door, Link
@@ -20,6 +21,7 @@ from app.viewing.preview import PreviewCoder
 from app.viewing.views import look_of, parse_qualities, parse_tiles, parse_view, tile_view
 from app.viewing.volume_views import check_volume_view, is_volume_view, volume_header, volume_picture
 from dicomnet.archive.query import SeriesRow
+from render.cuts import CutHistory
 from render.request import StackView
 
 _MOST_VIEWPORTS = 16
@@ -57,6 +59,7 @@ class Pictures:
         self._viewports: dict[str, Viewport] = {}
         self._coders: dict[str, PreviewCoder] = {}
         self._tiles: dict[str, TileViewport] = {}
+        self._cuts: dict[str, CutHistory] = {}
         self._audited: set[tuple[int, str]] = set()
 
     @property
@@ -70,6 +73,7 @@ class Pictures:
     ) -> None:
         """Rules 5, 6, 20 and 24. ``overlay``: of rule 26. Raises BadRequestError, InvalidViewError, StreamError."""
         name = str(fields.get("viewport", "0"))[:32]
+        fields = with_kept_cuts(fields, self._cuts.get(name, CutHistory()))
         view = WantedView(name, generation, series, frame, fields, parse_qualities(fields), overlay)
         if is_volume_view(fields):
             check_volume_view(fields)
@@ -80,6 +84,14 @@ class Pictures:
             self._coders[name] = PreviewCoder()
             self._viewports[name] = Viewport(self.door, self.answer, self._socket.fail)
         self._viewports[name].want(view)
+
+    def cut(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Rule 27; the answer. Raises BadRequestError, InvalidViewError, StreamError."""
+        name = str(fields.get("viewport", "0"))[:32]
+        if name not in self._cuts and len(self._cuts) >= _MOST_VIEWPORTS:
+            raise StreamError(what="viewports")
+        self._cuts[name] = changed(self._cuts.get(name, CutHistory()), fields)
+        return told(name, self._cuts[name])
 
     def want_tiles(self, series: SeriesRow, generation: int, frame: int, fields: dict[str, Any]) -> None:
         """Rule 21. Raises BadRequestError, InvalidViewError, StreamError."""

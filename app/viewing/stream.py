@@ -160,6 +160,8 @@ class Session:
                 self.pictures.door.look()
             case "tiles":
                 await self._guarded(self._want_tiles, fields)
+            case "cuts":
+                await self._guarded(self._cut, fields)
             case "cancel":
                 self.pictures.forget(str(fields.get("viewport")))
             case "prefetch":
@@ -242,6 +244,10 @@ class Session:
 
     async def _want_tiles(self, fields: dict[str, Any]) -> None:
         self.pictures.want_tiles(self._opened(fields), _whole(fields, "generation"), _whole(fields, "frame"), fields)
+
+    async def _cut(self, fields: dict[str, Any]) -> None:
+        """Rule 27."""
+        await self._send_text(self.pictures.cut(fields))
 
     async def _prefetch(self, fields: dict[str, Any]) -> None:
         frames = fields.get("frames")
