@@ -175,6 +175,30 @@ class RenderClient:
         )
         return RenderedPicture(body, header["media_type"], header)
 
+    async def pick(
+        self,
+        institution_id: int,
+        series_key: int,
+        view: Mapping[str, Any],
+        column: float,
+        row: float,
+        *,
+        stack: int = 0,
+        version: int = 0,
+    ) -> list[float] | None:
+        """Where (LPS, mm) a rendering holds back half of the light at a pixel; None where it never does."""
+        header, _ = await self.ask(
+            "pick",
+            institution_id=institution_id,
+            series_key=series_key,
+            stack=stack,
+            version=version,
+            view=dict(view),
+            column=column,
+            row=row,
+        )
+        return header["place"]
+
     async def surface(
         self,
         institution_id: int,

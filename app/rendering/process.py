@@ -25,7 +25,7 @@ from app.rendering.shown import Item, Shown
 from app.rendering.slabs import code_pixels, make_slab, slab_view
 from app.rendering.surfaces import SurfaceMaker
 from app.rendering.values import ValuesSource
-from app.rendering.volume_pictures import make_volume
+from app.rendering.volume_pictures import make_volume, pick_place
 from app.rendering.volumes import VolumeLoader, volume_key
 from app.settings import Settings
 from dicomnet.database import Database
@@ -192,6 +192,13 @@ class RenderProcess:
         self._shown.look(header, self._volume_of(series, header))
         made, data = await self._scheduled(header, partial(make_volume, ready, fields, header.get("coding", {})))
         return {**made, "version": series.version}, data
+
+    async def _op_pick(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """A place in the series' volume by a pixel of its rendering."""
+        series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
+        ready = await self._volumes.get(series, header.get("stack", 0))
+        pick = partial(pick_place, ready, header["view"], header["column"], header["row"])
+        return {"place": await asyncio.get_running_loop().run_in_executor(self._threads, pick)}, b""
 
     async def _op_fusion(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """A plane through two series' volumes, the second in colour. Raises OtherFrameOfReferenceError."""

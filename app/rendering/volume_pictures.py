@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.rendering.slabs import code_pixels, describe_report
 from app.rendering.volume_fields import camera, parse_cut, point
 from app.rendering.volumes import ReadyVolume
-from render.camera import Camera, facing
+from render.camera import Camera, Point, facing
 from render.errors import InvalidViewError
 from render.raycast import VolumeRenderer, choose_renderer
 from render.request import JPEG, SlabView
@@ -88,6 +88,16 @@ def make_volume(ready: ReadyVolume, fields: Mapping[str, Any], coding: dict[str,
         "render_ms": round((rendered - started) * 1000, 2),
         "encode_ms": round((time.perf_counter() - rendered) * 1000, 2),
     }, coded.data
+
+
+def pick_place(ready: ReadyVolume, fields: Mapping[str, Any], column: float, row: float) -> Point | None:
+    """Where (LPS, mm) the view holds back half of the light at a pixel, or None. Raises InvalidViewError."""
+    prepared = _prepared(ready.volume)
+    view = volume_view(fields, ready.volume)
+    if view.transfer.blend == "maximum":
+        raise InvalidViewError(what="a place in a maximum")
+    with prepared.lock:
+        return _renderer().pick(prepared.volume, view, column, row)
 
 
 def _projection(prepared: _Prepared, view: VolumeView) -> tuple[NDArray[np.uint8], float, str]:

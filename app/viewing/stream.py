@@ -160,6 +160,8 @@ class Session:
                 self.pictures.door.look()
             case "tiles":
                 await self._guarded(self._want_tiles, fields)
+            case "pick":
+                await self._spawn(self._pick, fields)
             case "cuts":
                 await self._guarded(self._cut, fields)
             case "cancel":
@@ -248,6 +250,10 @@ class Session:
     async def _cut(self, fields: dict[str, Any]) -> None:
         """Rule 27."""
         await self._send_text(self.pictures.cut(fields))
+
+    async def _pick(self, fields: dict[str, Any]) -> None:
+        """Rule 28."""
+        await self._send_text(await self.pictures.pick(self._opened(fields), fields))
 
     async def _prefetch(self, fields: dict[str, Any]) -> None:
         frames = fields.get("frames")

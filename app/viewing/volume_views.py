@@ -12,7 +12,7 @@ from typing import Any
 from app.errors import BadRequestError
 from app.rendering.client import RenderClient, RenderedPicture
 from app.viewing.fusion_views import fusion_fields
-from app.viewing.slab_views import parse_slab, whole
+from app.viewing.slab_views import number, parse_slab, whole
 from app.viewing.views import PREVIEW_QUALITY, REFINED_QUALITY
 from dicomnet.archive.query import SeriesRow
 from render.request import JPEG, WEBP
@@ -113,6 +113,17 @@ async def volume_picture(
         viewport=viewport,
         generation=generation,
         overlay=second,
+    )
+
+
+async def picked(
+    render: RenderClient, fields: Mapping[str, Any], institution_id: int, series: SeriesRow
+) -> list[float] | None:
+    """Where (LPS, mm) ``column``, ``row`` of a rendering meet the body. Raises BadRequestError, rendering errors."""
+    column, row = number(fields.get("column"), "column"), number(fields.get("row"), "row")
+    view = rendering_fields(fields, quality="refined", webp=False)
+    return await render.pick(
+        institution_id, series.series_key, view, column, row, stack=_stack(fields), version=series.version
     )
 
 

@@ -136,6 +136,35 @@ async def test_rule_25_slices_within_the_volume(house: House) -> None:
             assert (await viewer.text("error"))["code"] == code, wrong
 
 
+async def test_rule_28_pick(house: House) -> None:
+    solid = [[-1100, 0.0, [0, 0, 0]], [-1000, 1.0, [200, 100, 50]], [3000, 1.0, [255, 255, 255]]]
+    async with viewing(house) as (viewer, series):
+        wish = {**VIEW, "t": "pick", "series": series, "transfer": solid, "camera": "A"}
+        await viewer.send(**wish, generation=4, column=31.5, row=23.5)
+        answer = await viewer.text("picked")
+        assert (answer["viewport"], answer["generation"]) == ("v", 4)
+        # The front of the middle: the volume begins at y = 0.
+        assert answer["place"] == pytest.approx([7.75, 0, 13.75], abs=0.6)
+        await viewer.send(**wish, generation=5, column=0, row=0)
+        assert (await viewer.text("picked"))["place"] is None
+        # What is cut away is not met: the rest begins behind it.
+        await viewer.send(
+            t="cuts", viewport="v", do="add", cuts=[{"kind": "plane", "point": [0, 6, 0], "normal": [0, -1, 0]}]
+        )
+        await viewer.text("cuts")
+        await viewer.send(**wish, generation=6, column=31.5, row=23.5, cuts="kept")
+        assert (await viewer.text("picked"))["place"][1] == pytest.approx(6, abs=0.8)
+        for wrong, code in (
+            ({"column": "left"}, "http.bad_request"),
+            ({"column": None}, "http.bad_request"),
+            ({"transfer": "mip"}, "render.invalid_view"),
+            ({"series": 1 << 40}, "viewing.not_found"),
+        ):
+            await viewer.send(**{**wish, "generation": 7, "column": 1, "row": 1, **wrong})
+            error = await viewer.text("error")
+            assert (error["code"], error["of"]) == (code, "pick"), wrong
+
+
 # The value ------------------------------------------------------------------------------------------------------
 
 
