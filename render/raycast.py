@@ -43,6 +43,10 @@ class Cancel:
         """The picture is no longer wanted."""
         self.flag[0] = 1
 
+    def __call__(self) -> bool:
+        """Whether it was raised."""
+        return bool(self.flag[0])
+
 
 @dataclass(frozen=True)
 class VolumePicture:

@@ -10,6 +10,7 @@ from app.rendering.slabs import code_pixels, describe_coded, describe_report, de
 from app.rendering.volumes import ReadyVolume
 from render.errors import InvalidViewError
 from render.fusion import FusionView, render_fusion
+from render.raycast import Cancel
 
 
 def fusion_view(fields: Mapping[str, Any]) -> FusionView:
@@ -22,11 +23,11 @@ def fusion_view(fields: Mapping[str, Any]) -> FusionView:
 
 
 def make_fusion(
-    base: ReadyVolume, overlay: ReadyVolume, view: FusionView, coding: dict[str, Any]
+    base: ReadyVolume, overlay: ReadyVolume, view: FusionView, coding: dict[str, Any], cancel: Cancel | None = None
 ) -> tuple[dict[str, Any], bytes]:
-    """(what is told of the picture, its bytes). Places in LPS mm. Raises InvalidViewError."""
+    """(what is told of the picture, its bytes). Places in LPS mm. Raises InvalidViewError, CancelledPictureError."""
     started = time.perf_counter()
-    picture = render_fusion(base.volume, overlay.volume, view)
+    picture = render_fusion(base.volume, overlay.volume, view, cancelled=cancel)
     rendered = time.perf_counter()
     coded = code_pixels(picture.pixels, view.base.media_type, coding)
     return {

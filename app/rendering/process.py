@@ -33,6 +33,8 @@ from render.codec import register_plugins
 from render.cuda import choice
 from render.engine import Engine
 from render.frame import Frame
+from render.native.pool import CancelledPictureError
+from render.raycast import Cancel
 from render.request import StackView
 from render.scheduler import Scheduler, Ticket
 from render.surface import SurfaceRequest
@@ -64,6 +66,7 @@ class RenderProcess:
         self._volumes = VolumeLoader(settings, self._loader)
         self._shown = Shown()
         self._surfaces = SurfaceMaker()
+        self._making: dict[str, set[Cancel]] = {}  # by viewer
         self._scheduler: Scheduler[_Job] = Scheduler(time.monotonic, self._dropped)
         self._wanted = asyncio.Event()
         self._workers = [asyncio.get_running_loop().create_task(self._work()) for _ in range(count)]
@@ -179,7 +182,9 @@ class RenderProcess:
         wait_s = _WHOLE_VOLUME_S if view.quality == "refined" else 0.0
         ready = await self._volumes.get(series, header.get("stack", 0), wait_s)
         self._shown.look(header, self._volume_of(series, header))
-        made, data = await self._scheduled(header, partial(make_slab, ready, view, header.get("coding", {})))
+        cancel = Cancel()
+        make = partial(make_slab, ready, view, header.get("coding", {}), cancel)
+        made, data = await self._scheduled(header, make, cancel)
         return {**made, "version": series.version}, data
 
     async def _op_volume(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -190,7 +195,9 @@ class RenderProcess:
             series, header.get("stack", 0), _WHOLE_VOLUME_S if fields.get("quality") == "refined" else 0.0
         )
         self._shown.look(header, self._volume_of(series, header))
-        made, data = await self._scheduled(header, partial(make_volume, ready, fields, header.get("coding", {})))
+        cancel = Cancel()
+        make = partial(make_volume, ready, fields, header.get("coding", {}), cancel)
+        made, data = await self._scheduled(header, make, cancel)
         return {**made, "version": series.version}, data
 
     async def _op_pick(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -212,9 +219,10 @@ class RenderProcess:
         )
         if not base.frame_of_reference_uid or base.frame_of_reference_uid != overlay.frame_of_reference_uid:
             raise OtherFrameOfReferenceError
-        coding = header.get("coding", {})
+        cancel = Cancel()
         self._shown.look(header, self._volume_of(series, header), self._volume_of(above, other))
-        made, data = await self._scheduled(header, partial(make_fusion, base, overlay, view, coding))
+        make = partial(make_fusion, base, overlay, view, header.get("coding", {}), cancel)
+        made, data = await self._scheduled(header, make, cancel)
         told = {"series": above.series_key, "version": above.version, "stack": other["stack"]}
         return {**made, "version": series.version, "overlay": {**told, **made["overlay"]}}, data
 
@@ -230,17 +238,26 @@ class RenderProcess:
         return {**told, "complete": ready.volume.report.complete_percent, "version": series.version}, data
 
     async def _scheduled(
-        self, header: dict[str, Any], make: Callable[[], tuple[dict[str, Any], bytes]]
+        self, header: dict[str, Any], make: Callable[[], tuple[dict[str, Any], bytes]], cancel: Cancel | None = None
     ) -> tuple[dict[str, Any], bytes]:
-        """In its viewer's turn; latest wins per viewport. Raises SupersededError."""
+        """In its viewer's turn; latest wins per viewport. ``cancel`` ends it with the tiles at hand when the viewer or
+        its connection is gone. Raises SupersededError."""
         job = _Job(make, asyncio.get_running_loop().create_future())
         viewer = header.get("viewer") or header.get("shared") or str(id(job))
         viewport, generation = header.get("viewport") or "0", header.get("generation", 0)
         self._scheduler.submit(Ticket(viewer, viewport, generation, job, behind=bool(header.get("behind"))))
         self._wanted.set()
+        making = self._making.setdefault(viewer, set())
+        if cancel is not None:
+            making.add(cancel)
         try:
             return await job.done
         finally:
+            if cancel is not None:
+                cancel.cancel()
+                making.discard(cancel)
+            if not making:
+                self._making.pop(viewer, None)
             del job, make  # an error's traceback holds this frame, which must not hold the error or the pixels
 
     async def _op_cancel(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -249,6 +266,8 @@ class RenderProcess:
             task.cancel()
         if header.get("viewport") is None:
             self._shown.leave(viewer)
+            for cancel in self._making.get(viewer, ()):
+                cancel.cancel()
         return {"dropped": self._scheduler.cancel(viewer, header.get("viewport"))}, b""
 
     async def _op_prefetch(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -298,6 +317,9 @@ class RenderProcess:
             return
         try:
             result = await asyncio.get_running_loop().run_in_executor(self._threads, job.make)
+        except CancelledPictureError:
+            if not job.done.done():
+                job.done.set_exception(SupersededError())
         except Exception as error:
             if not job.done.done():
                 job.done.set_exception(error)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app.rendering.volumes import ReadyVolume
 from render.encode import Encoded, encode, encode_to_similarity, encode_to_size
 from render.errors import InvalidViewError
+from render.raycast import Cancel
 from render.request import SlabView
 from render.slab import SlabPicture, render_slab
 from render.volume import VolumeReport
@@ -32,10 +33,12 @@ def slab_view(fields: Mapping[str, Any]) -> SlabView:
         raise InvalidViewError(what="fields") from None
 
 
-def make_slab(ready: ReadyVolume, view: SlabView, coding: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """(what is told of the picture, its bytes). Places in LPS mm. Raises InvalidViewError."""
+def make_slab(
+    ready: ReadyVolume, view: SlabView, coding: dict[str, Any], cancel: Cancel | None = None
+) -> tuple[dict[str, Any], bytes]:
+    """(what is told of the picture, its bytes). Places in LPS mm. Raises InvalidViewError, CancelledPictureError."""
     started = time.perf_counter()
-    picture = render_slab(ready.volume, view)
+    picture = render_slab(ready.volume, view, cancelled=cancel)
     rendered = time.perf_counter()
     coded = code_pixels(picture.pixels, view.media_type, coding)
     return {

@@ -17,7 +17,7 @@ from app.rendering.volume_fields import camera, parse_cut, point
 from app.rendering.volumes import ReadyVolume
 from render.camera import Camera, Point, facing
 from render.errors import InvalidViewError
-from render.raycast import VolumeRenderer, choose_renderer
+from render.raycast import Cancel, VolumeRenderer, choose_renderer
 from render.request import JPEG, SlabView
 from render.scene import PreparedVolume
 from render.slab import corners_mm, render_slab
@@ -54,16 +54,18 @@ def _prepared(volume: Volume) -> _Prepared:
         return kept
 
 
-def make_volume(ready: ReadyVolume, fields: Mapping[str, Any], coding: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """(what is told of the picture, its bytes). Raises InvalidViewError, VolumeTooSmallError."""
+def make_volume(
+    ready: ReadyVolume, fields: Mapping[str, Any], coding: dict[str, Any], cancel: Cancel | None = None
+) -> tuple[dict[str, Any], bytes]:
+    """(what is told of the picture, its bytes). Raises InvalidViewError, VolumeTooSmallError, CancelledPictureError."""
     started = time.perf_counter()
     prepared = _prepared(ready.volume)
     view = volume_view(fields, ready.volume)
     if view.transfer.blend == "maximum":
-        pixels, step_mm, backend = _projection(prepared, view)
+        pixels, step_mm, backend = _projection(prepared, view, cancel)
     else:
         with prepared.lock:
-            picture = _renderer().render(prepared.volume, view)
+            picture = _renderer().render(prepared.volume, view, cancel=cancel)
         pixels, step_mm, backend = picture.pixels, picture.step_mm, picture.backend
     rendered = time.perf_counter()
     coded = code_pixels(pixels, view.media_type, coding)
@@ -100,7 +102,7 @@ def pick_place(ready: ReadyVolume, fields: Mapping[str, Any], column: float, row
         return _renderer().pick(prepared.volume, view, column, row)
 
 
-def _projection(prepared: _Prepared, view: VolumeView) -> tuple[NDArray[np.uint8], float, str]:
+def _projection(prepared: _Prepared, view: VolumeView, cancel: Cancel | None) -> tuple[NDArray[np.uint8], float, str]:
     """(picture, mm between samples, who made it) of the largest values along the camera's way, by the slab kernels: gray,
     parallel.
 
@@ -129,7 +131,7 @@ def _projection(prepared: _Prepared, view: VolumeView) -> tuple[NDArray[np.uint8
         window_width=max(high - low, 1e-3),
         quality=view.quality,
     )
-    picture = render_slab(prepared.volume.volume, slab)
+    picture = render_slab(prepared.volume.volume, slab, cancelled=cancel)
     return picture.pixels, picture.thickness_mm / max(1, picture.samples - 1), picture.backend
 
 

@@ -12,15 +12,20 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from app.rendering.errors import SupersededError
 from app.rendering.frames import FramePlace
 from app.rendering.process import RenderProcess
 from app.rendering.series import OpenSeries
+from app.rendering.slabs import make_slab
+from app.rendering.volume_pictures import _prepared
 from app.rendering.volumes import slice_planes
 from dicomnet.archive.open_record import FrameOverride, OpenRecord
 from dicomnet.embedded_postgres import EmbeddedPostgres
 from render.encode import decode
 from render.errors import InvalidViewError
 from render.frame import Frame
+from render.native.pool import CancelledPictureError
+from render.raycast import Cancel
 from render.request import PLANES, PNG, SlabView
 from render.residency import Residence
 from render.stack import VolumeTooLargeError, WrongStackError, plan_stacks
@@ -169,6 +174,26 @@ async def test_what_a_viewer_looks_at_is_kept_while_others_come_and_go(house: Ho
         for key in keys[1:4]:
             await process._op_slab(wish(house, key, axial(3)))
         assert kept.state(place) is Residence.ABSENT
+
+
+async def test_a_picture_in_the_making_ends_with_its_viewer(house: House) -> None:
+    _, series_key = await house.store(*ct_series(24, 64, **PLAIN))
+    async with inside(house) as process:
+        ready = await process._volumes.get(await process._series.get(house.institution, series_key), wait_s=10.0)
+        view = {"width": 64, "height": 64, "camera": "A", "transfer": "muscle", "quality": "refined"}
+        who = {"viewer": "left", "viewport": "a", "generation": 1, "institution_id": house.institution}
+        with _prepared(ready.volume).lock:  # the worker has begun, and waits here
+            asked = asyncio.create_task(process._op_volume({"series_key": series_key, "view": view, **who}))
+            while "left" not in process._making or len(process._scheduler):
+                await asyncio.sleep(0.001)
+            assert (await process._op_cancel({"viewer": "left"}))[0] == {"dropped": 0}, "it does not wait, it is made"
+        with pytest.raises(SupersededError):
+            await asked
+        assert process._making == {}
+        cancel = Cancel()
+        cancel.cancel()
+        with pytest.raises(CancelledPictureError):
+            make_slab(ready, SlabView(64, 64), {}, cancel)
 
 
 async def test_what_makes_no_volume_is_refused(house: House) -> None:
