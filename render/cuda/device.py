@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from render.backend import KERNELS
 from render.cuda.memory import DeviceMemory
-from render.errors import DeviceFailedError, DeviceMemoryError
+from render.errors import DeviceError, DeviceFailedError, DeviceMemoryError
 
 if TYPE_CHECKING:
     from render.backend import DisplayTable, Taps
@@ -31,6 +32,7 @@ HEADERS = Path(__file__).resolve().parents[1] / "kernels"
 BLOCK = (32, 8)
 # No contraction, so that CUDA adds the same numbers as the native kernels.
 OPTIONS = ("--std=c++17", "--fmad=false")
+_log = logging.getLogger("render.device")
 _MEMORY_ALLOCATION = 2  # cudaErrorMemoryAllocation
 
 
@@ -67,7 +69,8 @@ def available() -> bool:
     try:
         cupy = _cupy()
         return bool(cupy.is_available())
-    except Exception:
+    except Exception as error:  # whatever a broken driver or installation raises: the CPU remains
+        _log.warning("render.device_failed: CuPy does not load (%s)", type(error).__name__)
         return False
 
 
@@ -136,7 +139,8 @@ def shared() -> Device | None:
         return None
     try:
         return Device()
-    except (DeviceFailedError, DeviceMemoryError):
+    except DeviceError as error:
+        _log.warning("%s: the CPU makes the pictures (%s)", error.code, error.data.get("what", ""))
         return None
 
 

@@ -153,3 +153,34 @@ def test_the_budget_is_four_fifths_of_what_is_free() -> None:
 def test_the_environment_can_turn_the_device_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUDFILM_BACKEND", "native")
     assert not device.available()
+
+
+def test_a_cupy_that_does_not_load_is_told_and_the_cpu_remains(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> Any:
+        raise OSError("libcuda.so.1 is another version")
+
+    monkeypatch.delenv("CLOUDFILM_BACKEND", raising=False)
+    monkeypatch.setattr(device.importlib.util, "find_spec", lambda _name: object())
+    monkeypatch.setattr(device, "_cupy", broken)
+    with caplog.at_level("WARNING", "render.device"):
+        assert not device.available()
+    assert "render.device_failed" in caplog.text
+
+
+def test_a_device_that_fails_at_once_is_told_and_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> tuple[int, int]:
+        raise CUDARuntimeError(100)
+
+    cupy = StandInCupy()
+    cupy.cuda.runtime.memGetInfo = fails
+    monkeypatch.setattr(device, "available", lambda: True)
+    monkeypatch.setattr(device, "_cupy", lambda: cupy)
+    device.shared.cache_clear()
+    with caplog.at_level("WARNING", "render.device"):
+        assert device.shared() is None
+    device.shared.cache_clear()
+    assert "render.device_failed" in caplog.text
