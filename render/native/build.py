@@ -52,7 +52,7 @@ def _up_to_date(target: Path) -> bool:
     if not target.is_file():
         return False
     built = target.stat().st_mtime
-    return all(path.stat().st_mtime <= built for path in [*SOURCES, *HEADERS.glob("*.h")])
+    return all(path.stat().st_mtime <= built for path in [*SOURCES, *HERE.glob("*.h"), *HEADERS.glob("*.h")])
 
 
 def build(folder: Path = LIBRARIES, *, force: bool = False, extra: tuple[str, ...] = ()) -> list[Path]:
