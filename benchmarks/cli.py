@@ -27,6 +27,7 @@ MODULES = (
     "lists",
     "vr",
     "render.mpr",
+    "render.first_volume",
 )
 
 

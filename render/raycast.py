@@ -128,20 +128,18 @@ class VolumeRenderer:
         step_mm = view.step_mm or min(prepared.volume.spacing_mm)
         step_mm *= 2.0 if view.quality == "preview" else 1.0
         layers = _layers(prepared, view, step_mm, fused)
-        scene, start_mm = _scene(prepared, view, step_mm, fused)
+        scene = _scene(prepared, view, step_mm, fused)
         if view.slices is not None:
             stop_at(scene, prepared.volume, view.slices)
             scene.background[:] = (0.0, 0.0, 0.0)
         pixels, seen, backend = self._drawn(scene, layers, cancel or Cancel())
-        half = np.where(seen[..., 1] < 0, np.float32(np.nan), seen[..., 1])
         if view.slices is not None:
-            opacity = seen[..., 0]
+            opacity, depth = seen[..., 0], seen[..., 1]
             pixels, met = put_behind(scene, prepared.volume, view.slices, pixels, opacity, view.background)
-            half = np.where(np.isnan(half), met, half)
+            seen[..., 1] = np.where(np.isnan(depth), scene.start_mm + met * scene.step_mm, depth)
             seen[..., 0] = np.where(np.isnan(met), opacity, 1)
-        depth = start_mm + half * np.float32(step_mm)
         complete = prepared.volume.report.complete_percent
-        return VolumePicture(pixels, seen[..., 0], depth.astype(np.float32), backend, view.quality, step_mm, complete)
+        return VolumePicture(pixels, seen[..., 0], seen[..., 1], backend, view.quality, step_mm, complete)
 
     def _drawn(
         self, scene: raycast.Scene, layers: tuple[RayLayer, ...], cancel: Cancel
@@ -250,14 +248,12 @@ def _tables(prepared: PreparedVolume, function: TransferFunction, step_mm: float
     return make_tables(function, step_mm, prepared.scale(function.values))
 
 
-def _scene(
-    prepared: PreparedVolume, view: VolumeView, step_mm: float, fused: PreparedVolume | None
-) -> tuple[raycast.Scene, float]:
-    """The kernels' scene without its addresses, and how far before the first sample the camera stands (mm)."""
+def _scene(prepared: PreparedVolume, view: VolumeView, step_mm: float, fused: PreparedVolume | None) -> raycast.Scene:
+    """The kernels' scene without its addresses."""
     scene = raycast.Scene()
     if fused is not None:
         scene.to_other[:] = (fused.volume.lps_to_index @ prepared.volume.index_to_lps_mm)[:3].ravel().tolist()
-    start_mm = _place_rays(scene, prepared.volume, view, step_mm)
+    scene.start_mm, scene.never_mm = _place_rays(scene, prepared.volume, view, step_mm), math.nan
     _clip(scene, prepared, view)
     inverse = prepared.volume.lps_to_index[:3, :3]
     q = inverse @ inverse.T
@@ -274,7 +270,7 @@ def _scene(
     scene.shade = int(function.diffuse > 0 or function.specular > 0)
     scene.jitter = int(view.jitter)
     scene.width, scene.height = view.width, view.height
-    return scene, start_mm
+    return scene
 
 
 def _place_rays(scene: raycast.Scene, volume: Volume, view: VolumeView, step_mm: float) -> float:

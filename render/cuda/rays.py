@@ -36,7 +36,7 @@ class CudaRays:
             return cells.downloaded(*cells.bounds(self._device, volume, shape, numbers=False))
 
     def draw(self, scene: raycast.Scene, layers: tuple[RayLayer, ...]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """(picture (y, x, 3), opacity and place of one half (y, x, 2)) of a scene whose addresses are not set; the
+        """(picture (y, x, 3), opacity and depth_mm (y, x, 2)) of a scene whose addresses are not set; the
         second layer is fused. Raises DeviceError."""
         device = self._device
         volumes = [layer.prepared.volume for layer in layers]

@@ -43,7 +43,7 @@ struct CfRayScene {
   CfRayLayer other;              // fused layer; other.values == 0 when there is none
   const cf_u8* keep;             // (nz, ny, nx): 0 = cut away; or 0
   cf_u8* rgb;                    // (height, width, 3)
-  cf_f32* seen;                  // (height, width, 2): opacity, and t where it passes one half (-1: never); or 0
+  cf_f32* seen;                  // (height, width, 2): opacity, and mm to where it passes one half; or 0
   cf_f32 origin[3], across[3], down[3], forward[3];  // origin of pixel (0, 0), steps per pixel, one sample's step
   cf_f32 plane[4];               // perspective: place of pixel (0, 0) on the plane at unit distance, steps per pixel
   cf_f32 box_low[3], box_high[3];
@@ -51,6 +51,7 @@ struct CfRayScene {
   cf_f32 stop[CF_RAY_STOPS][4];  // opaque planes: a ray ends where a x + b y + c z + d = 0
   cf_f32 to_other[12];           // rows of the map from indices of the first volume to those of the other
   cf_f32 metric[6];              // |gradient| in mm: xx, yy, zz, xy, xz, yz of inverse(A) transposed(inverse(A))
+  cf_f32 start_mm, never_mm;     // before t = 0; what stands for a place that there is not
   cf_f32 step_mm, ambient, diffuse, specular;
   cf_f32 background[3];          // 0 … 1
   int shininess;                 // specular power is 2^shininess

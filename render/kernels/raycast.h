@@ -251,7 +251,7 @@ CF_FN void cf_ray_store(const CfRayScene& s, int x, int y, float red, float gree
   s.rgb[3 * at + 2] = cf_clamp_u8(blue * 255.0f);
   if (s.seen != 0) {
     s.seen[2 * at] = 1.0f - through;
-    s.seen[2 * at + 1] = half;
+    s.seen[2 * at + 1] = half < 0.0f ? s.never_mm : s.start_mm + half * s.step_mm;
   }
 }
 

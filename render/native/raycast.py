@@ -60,6 +60,8 @@ class Scene(ctypes.Structure):
         ("stop", (_F * 4) * STOPS),
         ("to_other", _F * 12),
         ("metric", _F * 6),
+        ("start_mm", _F),
+        ("never_mm", _F),
         ("step_mm", _F),
         ("ambient", _F),
         ("diffuse", _F),
