@@ -104,7 +104,7 @@ class RayDevice(Protocol):
         ...
 
     def draw(self, scene: Scene, layers: tuple[RayLayer, ...]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """(picture (y, x, 3), opacity and place of one half (y, x, 2))."""
+        """(picture (y, x, 3), opacity and depth_mm (y, x, 2))."""
         ...
 
 

@@ -144,7 +144,7 @@ class VolumeRenderer:
     def _drawn(
         self, scene: raycast.Scene, layers: tuple[RayLayer, ...], cancel: Cancel
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32], str]:
-        """(picture, opacity and place of one half, who drew them). Raises CancelledPictureError."""
+        """(picture, opacity and depth_mm, who drew them). Raises CancelledPictureError."""
         if cancel.flag[0]:
             raise CancelledPictureError
 
