@@ -35,6 +35,7 @@ from render.volume_view import VolumeView
 
 _SLICES, _LENGTH_MM, _RADIUS_MM = 320, 400.0, 230.0
 _LIMIT_MS = {512: 60.0, 1024: 240.0}
+_SPREAD = 1.5
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,15 @@ def _case(rig: _Rig, name: str, view_name: str, count: int, *, with_peer: bool) 
     return against(result, target, result.p50 <= limit and (result.ratio or 3.5) >= 3.5)
 
 
+def _spread(results: list[Result]) -> list[Result]:
+    """How many times longer the slowest transfer function takes than the fastest, from the oblique view."""
+    alike = [result.p50 for result in results if result.case.startswith("512 ") and result.case.endswith(" oblique")]
+    if len(alike) < 6:
+        return []
+    spread = summarize("vr", "512 slowest to fastest, oblique", "x", [max(alike) / min(alike)])
+    return [against(spread, f"<= {_SPREAD:g} x", spread.p50 <= _SPREAD)]
+
+
 def run(options: Options) -> list[Result]:
     """Views with the peer by bone and vessels; the other transfer functions from the oblique view without it."""
     volume = phantom()
@@ -119,6 +129,8 @@ def run(options: Options) -> list[Result]:
                 if options.wants(f"{side} {name} {view}"):
                     count = 5 if options.quick else 20
                     results.append(_case(rig, name, view, count, with_peer=with_peer))
+            if side == 512:
+                results += _spread(results)
     finally:
         renderer.close()
     return results
