@@ -3,7 +3,7 @@
 Tolerance: another order of float32 sums moves a value by less than a level and, next to a step of the opacity or of the
 window, single pixels by more. So nine pixels of ten must be within ``NEAR`` levels, the picture's mean within ``MEAN``,
 and no block of 8 x 8 pixels may differ by more than ``BLOCK`` in its mean: a thing at another place, of another colour or
-lit in another way fails by that. ``test_a_wrong_picture_is_noticed`` proves it with deliberate faults.
+lit in another way fails by that. Deliberate faults of views and of kernels prove it below.
 
 ``CLOUDFILM_WRITE_GOLDEN=1 pytest tests/render/test_golden.py`` writes them anew; look at them before you keep them.
 """
@@ -24,6 +24,9 @@ from PIL import Image
 
 from benchmarks.render.phantom import body_volume
 from render.camera import facing
+from render.cuda.device import Device
+from render.cuda.rays import CudaRays
+from render.cuda.slabs import CudaSlabs
 from render.cuts import BoxCut
 from render.raycast import VolumeRenderer
 from render.request import PLANES, SlabView
@@ -32,7 +35,9 @@ from render.slab import render_slab
 from render.transfer import preset, preset_names
 from render.volume import Volume
 from render.volume_view import FusionLayer, VolumeView
-from tests.support.backends import BACKENDS, Kernels, kernels_of
+from tests.support.backends import BACKENDS, Kernels, NoFallback, kernels_of
+from tests.support.cuda_host_build import with_a_fault
+from tests.support.cuda_stand_in import StandInCupy
 
 GOLDEN = Path(__file__).parent / "golden"
 WRITE = os.environ.get("CLOUDFILM_WRITE_GOLDEN") == "1"
@@ -96,14 +101,14 @@ def kernels(request: pytest.FixtureRequest) -> Kernels:
     return kernels_of(request.param)
 
 
-_prepared: dict[int, tuple[PreparedVolume, PreparedVolume]] = {}
+_prepared: dict[VolumeRenderer, tuple[PreparedVolume, PreparedVolume]] = {}
 
 
 def rendered(renderer: VolumeRenderer, view: VolumeView) -> NDArray[np.uint8]:
     """Of the phantom; its cells are made once for each renderer."""
-    if id(renderer) not in _prepared:
-        _prepared[id(renderer)] = renderer.prepare(phantom()), renderer.prepare(hot_spot())
-    volume, spot = _prepared[id(renderer)]
+    if renderer not in _prepared:
+        _prepared[renderer] = renderer.prepare(phantom()), renderer.prepare(hot_spot())
+    volume, spot = _prepared[renderer]
     return renderer.render(volume, view, fused=spot if view.fusion is not None else None).pixels
 
 
@@ -209,6 +214,24 @@ def test_a_wrong_plane_is_noticed(name: str, fault: dict[str, Any]) -> None:
     slabs = kernels_of("native").slabs
     wrong = render_slab(phantom(), replace(SLABS[name], **fault), slabs).pixels
     assert difference(wrong, golden(name)) != ""
+
+
+@pytest.mark.parametrize(
+    ("unit", "right", "wrong", "name"),
+    [
+        # The nearest voxel in place of a mixture.
+        ("slab.cu", "{ return a + f * (b - a); }", "{ return f < 0.5f ? a : b; }", "mpr-oblique"),
+        # Every surface lit as if it faced the viewer.
+        ("raycast.cu", "facing = cf_min<L>(facing, L::splat(1.0f));", "facing = L::splat(1.0f);", "vr-bone"),
+    ],
+)
+def test_a_fault_in_a_kernel_is_noticed(unit: str, right: str, wrong: str, name: str) -> None:
+    there = Device(StandInCupy(execute=with_a_fault(unit, right, wrong)))
+    if name in SLABS:
+        pixels = render_slab(phantom(), SLABS[name], CudaSlabs(there)).pixels
+    else:
+        pixels = rendered(VolumeRenderer(1, device=CudaRays(there), guard=NoFallback()), VOLUMES[name])
+    assert difference(pixels, golden(name)) != ""
 
 
 def test_linear_and_cubic_planes_are_told_apart() -> None:

@@ -4,6 +4,7 @@ their launch shapes run without a device. Nothing here is about speed."""
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import tempfile
 from functools import lru_cache
@@ -15,6 +16,9 @@ import numpy as np
 from render.cuda import device
 from render.native import build
 from tests.support import cuda_signatures
+from tests.support.cuda_stand_in import Execute
+
+FLAGS = "CLOUDFILM_CUDA_ON_HOST_FLAGS"  # more flags for the compiler: sanitizers
 
 _BEFORE = """
 #define __global__
@@ -51,14 +55,18 @@ static void cf_call(void (*kernel)(P...), void** a, CfPlaces<I...>) {
 
 
 @lru_cache(maxsize=8)
-def _library(unit: str) -> ctypes.CDLL:
+def _library(unit: str, right: str, wrong: str) -> ctypes.CDLL:
+    text = device.source(unit)
+    assert text.count(right) == 1 or not right, f"{right} is not in {unit} once"
     folder = Path(tempfile.mkdtemp(prefix="cuda-on-host-"))
     runs = [_RUN.format(name=name, count=len(given)) for name, given in cuda_signatures.kernels(unit).items()]
     source, target = folder / f"{unit}.cpp", folder / f"{unit}.so"
-    source.write_text("\n".join([_BEFORE, device.source(unit), _CALL, *runs]))
+    source.write_text("\n".join([_BEFORE, text.replace(right, wrong) if right else text, _CALL, *runs]))
     command, _ = build.compiler()
-    flags = ["-O2", "-std=c++17", "-ffp-contract=off", "-fPIC", "-shared"]
-    subprocess.run([*command, *flags, str(source), "-o", str(target)], check=True)
+    flags = ["-O2", "-std=c++17", "-ffp-contract=off", "-fPIC", "-shared", *os.environ.get(FLAGS, "").split()]
+    # A sanitizer's runtime is for what runs, not for the compiler.
+    clean = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    subprocess.run([*command, *flags, str(source), "-o", str(target)], check=True, env=clean)
     loaded = ctypes.CDLL(str(target))
     source.unlink()
     target.unlink()
@@ -68,8 +76,22 @@ def _library(unit: str) -> ctypes.CDLL:
 
 def execute(unit: str, name: str, grid: tuple[int, ...], block: tuple[int, ...], values: list[Any]) -> None:
     """Run a kernel: every thread of every block. ``values``: NumPy scalars and structures, addresses as uint64."""
+    _run(_library(unit, "", ""), name, grid, block, values)
+
+
+def with_a_fault(faulty: str, right: str, wrong: str) -> Execute:
+    """As ``execute`` with a deliberate fault in one unit: what is ``right`` in its source is replaced."""
+
+    def run(unit: str, name: str, grid: tuple[int, ...], block: tuple[int, ...], values: list[Any]) -> None:
+        fault = (right, wrong) if unit == faulty else ("", "")
+        _run(_library(unit, *fault), name, grid, block, values)
+
+    return run
+
+
+def _run(library: ctypes.CDLL, name: str, grid: tuple[int, ...], block: tuple[int, ...], values: list[Any]) -> None:
     held = [np.ascontiguousarray(value).reshape(-1) for value in values]
     addresses = (ctypes.c_void_p * len(held))(*(value.ctypes.data for value in held))
     three = ctypes.c_int * 3
     shape = [three(*(*sizes, 1, 1)[:3]) for sizes in (grid, block)]
-    getattr(_library(unit), f"run_{name}")(addresses, *shape)
+    getattr(library, f"run_{name}")(addresses, *shape)

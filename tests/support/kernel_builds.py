@@ -61,20 +61,27 @@ def compile_cuda(unit: str, architecture: str) -> bytes:
     return code.raw
 
 
+def sanitizer_runtime() -> Path:
+    """The library that sanitized code needs to be loaded first; skips the test where there is none."""
+    command, is_zig = build.compiler()
+    runtime = subprocess.run([*command, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+    if is_zig or not Path(runtime).is_file():
+        pytest.skip("this compiler has no libasan")
+    return Path(runtime)
+
+
 def build_with_sanitizers(target: Path, units: Sequence[Path] = build.SOURCES, checks: Sequence[str] = ()) -> Path:
     """The native kernels with AddressSanitizer and UBSan (and more ``checks``); skips where there is no libasan.
 
     Casts to integers of what is not a number are checked with 'float-cast-overflow': places are bounded before.
     Returns the sanitizers' runtime, for ``run_hostile``.
     """
-    command, is_zig = build.compiler()
-    runtime = subprocess.run([*command, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
-    if is_zig or not Path(runtime).is_file():
-        pytest.skip("this compiler has no libasan")
+    runtime = sanitizer_runtime()
+    command, _ = build.compiler()
     flags = ["-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-ffp-contract=off", "-fno-sanitize-recover=all"]
     sanitizers = "-fsanitize=" + ",".join(("address", "undefined", *checks))
     subprocess.run([*command, *flags, sanitizers, *map(str, units), "-o", str(target)], check=True)
-    return Path(runtime)
+    return runtime
 
 
 def run_hostile(script: str, target: Path, runtime: Path | None = None) -> None:
