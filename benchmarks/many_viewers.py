@@ -132,6 +132,32 @@ def _wait_for_quiet(ours: CloudFilm) -> None:
         quiet = quiet + 1 if used < _QUIET_PERCENT else 0
 
 
+def _cpu_s(ours: CloudFilm) -> dict[str, float]:
+    """Seconds of processor time that each role, the database and this client have used."""
+    assert ours.process is not None  # started
+    used = {"web": 0.0, "render": 0.0, "postgres": 0.0}
+    children = psutil.Process(ours.process.pid).children(recursive=True)
+    for process in {*children, *_database(str(ours.folder))}:
+        with suppress(psutil.NoSuchProcess):
+            words = process.cmdline()
+            role = "postgres" if "postgres" in words[0] else next((name for name in used if name in words), "")
+            if role:
+                times = process.cpu_times()
+                used[role] += float(times.user + times.system)
+    own = psutil.Process().cpu_times()
+    return {**used, "client": float(own.user + own.system)}
+
+
+def _database(folder: str) -> list[psutil.Process]:
+    """The server whose data lie under the folder (it is no child of the supervisor), and what it started."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.name() == "postgres" and any(folder in word for word in process.cmdline()):
+                found += [process, *process.children()]
+    return found
+
+
 def _cold(options: Options) -> Result:
     count = _COLD_QUICK if options.quick else _COLD
     with CloudFilm(tls=False) as ours, tempfile.TemporaryDirectory(prefix="cloudfilm-bench-") as name:
@@ -141,11 +167,12 @@ def _cold(options: Options) -> Result:
         _wait_for_quiet(ours)
         ours.restart()
         _wait_for_quiet(ours)
-        begin = time.perf_counter()
+        before, begin = _cpu_s(ours), time.perf_counter()
         waits = asyncio.run(_measure_cold(ours, cookie, keys))
-        took = time.perf_counter() - begin
+        took, after = time.perf_counter() - begin, _cpu_s(ours)
     result = summarize("many_viewers", f"{count} different series cold, {_AT_ONCE} at a time", "ms", waits)
-    result.steps = {"series_per_s": round(count / took, 1)}
+    spent = {f"{name}_cpu_ms": round((after[name] - before[name]) / count * 1000, 2) for name in after}
+    result.steps = {"series_per_s": round(count / took, 1), **spent}
     return result
 
 
