@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +129,7 @@ def _first_met(
     return np.where(np.isinf(nearest), np.nan, nearest)
 
 
-def trilinear(values: NDArray[np.generic], places: NDArray[np.float64]) -> NDArray[np.float64]:
+def trilinear(values: NDArray[Any], places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values (n) of a (z, y, x) volume at places (n, 3) in voxel indices (i, j, k), clamped into it."""
     most = np.array(values.shape[::-1], np.float64) - 1
     places = np.clip(places, 0, most)

@@ -41,7 +41,8 @@ def glb_bytes(surface: Surface, extras: Mapping[str, Any] | None = None) -> byte
     positions, normals = surface.vertices_mm.astype("<f4"), surface.normals().astype("<f4")
     indices = surface.triangles.astype("<u4")
     parts = (positions.tobytes(), normals.tobytes(), indices.tobytes())  # all of whole 4 bytes
-    views, offset = [], 0
+    views: list[dict[str, Any]] = []
+    offset = 0
     for part, target in zip(parts, (_ARRAY_BUFFER, _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER), strict=True):
         views.append({"buffer": 0, "byteOffset": offset, "byteLength": len(part), "target": target})
         offset += len(part)

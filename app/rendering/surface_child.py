@@ -8,7 +8,6 @@ from __future__ import annotations
 import mmap
 import os
 import resource
-import struct
 import sys
 from typing import Any
 
@@ -17,8 +16,6 @@ import orjson
 
 from app.rendering import wire
 from app.rendering.decode_child import die_with_parent
-
-_HEAD = struct.Struct(">II")
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from render.camera import Camera, facing
+from render.camera import Camera, Point, facing
 from render.errors import InvalidViewError
 from render.raycast import VolumeRenderer
 from render.request import PLANES, SlabView
@@ -32,6 +32,11 @@ def renderer() -> Any:
     renderer.close()
 
 
+def point(values: Any) -> Point:
+    x, y, z = (float(number) for number in values)
+    return x, y, z
+
+
 def volume() -> Volume:
     """Smooth hills from 0 to 1000 over 50 x 48 x 60 mm."""
     z, y, x = np.indices(SHAPE).astype(float)
@@ -52,7 +57,7 @@ def test_an_empty_rendering_shows_the_plane_as_an_mpr_does(renderer: VolumeRende
     seen = renderer.render(renderer.prepare(volume()), axial_view(background=(9, 9, 9)))
     # From the head the front is up as in the camera's preset: the patient's left is at the picture's left.
     right, up, _ = facing("H", volume().center_lps_mm, 32.0).axes()
-    slab = SlabView(64, 64, tuple(right), tuple(-up), volume().center_lps_mm, 1.0, **WINDOW)
+    slab = SlabView(64, 64, point(right), point(-up), volume().center_lps_mm, 1.0, **WINDOW)
     mpr = render_slab(volume(), slab).pixels.astype(int)
     inside = np.zeros((64, 64), bool)
     inside[10:54, 9:55] = True
@@ -88,7 +93,7 @@ def test_of_three_planes_the_nearest_is_seen(renderer: VolumeRenderer, perspecti
     prepared = renderer.prepare(volume())
     center = np.array(volume().center_lps_mm)
     lens: dict[str, Any] = {"view_angle_degrees": 30.0} if perspective else {"parallel_scale_mm": 45.0}
-    camera = Camera(tuple(center + np.array((90, -120, 80))), tuple(center), (0, 0, 1), **lens)
+    camera = Camera(point(center + np.array((90, -120, 80))), point(center), (0, 0, 1), **lens)
     seen = renderer.render(prepared, VolumeView(48, 40, camera, NOTHING, slices=CrossingSlices(**WINDOW), jitter=False))
     half = np.array(SHAPE[::-1], float) - 1
     low = np.array([-20, 30, 100.0])
@@ -127,7 +132,7 @@ def test_the_clip_box_cuts_the_planes_too(renderer: VolumeRenderer) -> None:
 def test_packets_equal_the_definition(renderer: VolumeRenderer) -> None:
     definition = VolumeRenderer(1, definition=True)
     center = np.array(volume().center_lps_mm)
-    camera = Camera(tuple(center + np.array((90, -120, 80))), tuple(center), (0, 0, 1), 45.0)
+    camera = Camera(point(center + np.array((90, -120, 80))), point(center), (0, 0, 1), 45.0)
     soft = TransferFunction((TransferPoint(300, 0.0, (0, 90, 0)), TransferPoint(1000, 0.2, (255, 200, 90))))
     view = VolumeView(61, 47, camera, soft, slices=CrossingSlices(**WINDOW))
     fast, slow = (r.render(r.prepare(volume()), view) for r in (renderer, definition))
