@@ -44,6 +44,8 @@ def decimated(mesh: Mesh, triangles: int) -> Mesh:
     fewer: Any = vtkDecimatePro()
     fewer.SetInputData(mesh)
     fewer.SetTargetReduction(1.0 - triangles / mesh.GetNumberOfPolys())
+    # With the usual 15 degrees most vertices of a scanned surface count as corners, which are never taken.
+    fewer.SetFeatureAngle(60.0)
     fewer.PreserveTopologyOn()
     fewer.SplittingOff()
     fewer.BoundaryVertexDeletionOff()
