@@ -22,12 +22,12 @@ from tests.support.soak import Soak, SoakSeries
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FULL = 100_000
-REQUESTS = int(os.environ.get("CLOUDFILM_SOAK_REQUESTS", "4000"))
+REQUESTS = int(os.environ.get("CLOUDFILM_SOAK_REQUESTS", "10000"))
 _VOLUMES = 17
 _BUDGETS_MB = {"render_memory_mb": 8, "volume_memory_mb": 2}
 
 
-@pytest.mark.timeout(7200 if REQUESTS >= FULL else 180)
+@pytest.mark.timeout(7200 if REQUESTS >= FULL else 600)
 async def test_fifty_sockets_of_mixed_requests_over_twenty_series(postgres: EmbeddedPostgres, template: str) -> None:
     async with (
         fresh_settings(postgres, template, **_BUDGETS_MB) as settings,
