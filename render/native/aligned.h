@@ -67,7 +67,7 @@ inline Steps steps_of(const CfSlab& s, const float* direction, int axis, int fir
   return steps;
 }
 
-// Whole numbers are finite: a weight of zero takes nothing. (A float may be infinite, and zero times it is not a number.)
+// Whole numbers are finite: a weight of zero takes nothing. A float may be infinite, and zero times it not a number.
 template <typename T>
 inline bool takes(float fraction) {
   return fraction != 0.0f;
@@ -140,6 +140,7 @@ class Block {
   }
 
   int groups() const { return columns_.groups; }
+  bool along_x() const { return axes_.across == 0; }
 
   // Bound of every sample [k, end) of rows [row, row_end): the cells of the voxels before them.
   float bound(const CfCells& cells, int kind, int row, int row_end, int k, int end) const {
@@ -204,7 +205,7 @@ class Block {
     return r;
   }
 
-  // Values between x and the next, of the voxels along `axis` (y or z) that the columns need, for samples [i, i + count).
+  // Values between x and the next of the voxels along `axis` (y or z) that the columns need, samples [i, i + count).
   void column(int axis, int other, const Place& x, int i, int count, CfF (*out)[kReach / CF_LANES + 2]) {
     const int last = columns_.high - 1;
     const int stride = (int)strides_[axis];
@@ -221,6 +222,18 @@ class Block {
     }
   }
 
+  // The next slice's voxels lie a cache line each: they are asked for while this slice is worked on.
+  void expect(int iz) const {
+    if (iz < 0 || iz >= grid_.nz) return;
+    const T* from = values_ + iz * strides_[2] + low_ * strides_[1];
+    const T* first = from + depth_[0].index;
+    const long long other = depth_[count_ - 1].index - depth_[0].index;
+    for (int i = 0; i <= columns_.high; ++i) {
+      __builtin_prefetch(first + i * strides_[1], 0, 2);
+      if (other != 0) __builtin_prefetch(first + i * strides_[1] + other, 0, 2);
+    }
+  }
+
   Rows along_y(int row, const Place& x, const Place& z, int i) {
     Rows r = {{nullptr, nullptr, nullptr, nullptr}, 0.0f, z.fraction, false, takes<T>(z.fraction)};
     for (int k = 0; k <= (int)r.mixes_z; ++k) {
@@ -231,6 +244,7 @@ class Block {
       // Samples along x lie side by side: all of the chunk are taken while their lines are in the cache.
       const int first = axes_.through == 0 ? 0 : i, count = axes_.through == 0 ? count_ : 1;
       column(1, iz, x, first, count, columns_of_[0]);
+      if (axes_.through == 0) expect(iz + (down_.step < 0.0f ? -1 : 1));
       for (int n = first; n < first + count; ++n) {
         tags_[n][slot] = {iz, of};
         const float* from = reinterpret_cast<const float*>(columns_of_[0][n]);
@@ -298,11 +312,14 @@ class Tile {
       store_outside(s_, to_, 0, y, hit ? across_.begin : s_.width);
       if (hit) store_outside(s_, to_, across_.end, y, s_.width - across_.end);
     }
-    const int wide = skips_ ? kColumns / 2 : kColumns, tall = skips_ ? kRows / 4 : kRows;
+    // Small blocks skip more; columns along y or z share cache lines with their rows' neighbours.
+    const int wide = !skips_ ? kColumns : (block_.along_x() ? kColumns / 2 : kColumns / 4);
+    const int tall = !skips_ ? kRows : (block_.along_x() ? kRows / 4 : kRows / 2);
     for (int x = across_.begin; x < across_.end; x += wide) {
       const int columns = across_.end - x < wide ? across_.end - x : wide;
       block_.columns(across_, x, columns);
-      for (int y = down_.begin; y < down_.end; y += tall) block(x, y, columns, down_.end - y < tall ? down_.end - y : tall);
+      for (int y = down_.begin; y < down_.end; y += tall)
+        block(x, y, columns, down_.end - y < tall ? down_.end - y : tall);
     }
   }
 

@@ -2,12 +2,15 @@
 // plain C++; only gathers and mask tests name instructions.
 #pragma once
 
-#if defined(__AVX512F__) || defined(__AVX2__)
+#if defined(__SSE4_1__)
 #include <immintrin.h>
 #endif
 #include <string.h>
 
 #include "../kernels/resample.h"
+
+// For what stands in the innermost loops: a call would pass its vectors through memory.
+#define CF_INLINE static inline __attribute__((always_inline))
 
 #if defined(__AVX512F__)
 #define CF_LANES 16
@@ -57,7 +60,7 @@ struct CfPair {
   CfF first, second;
 };
 
-static inline CfI cf_gather_words(const void* from, CfI index) {
+CF_INLINE CfI cf_gather_words(const void* from, CfI index) {
 #if defined(__AVX512F__)
   return (CfI)_mm512_mask_i32gather_epi32(_mm512_setzero_si512(), 0xFFFF, (__m512i)index, from, 2);
 #elif defined(__AVX2__)
@@ -74,17 +77,19 @@ static inline CfI cf_gather_words(const void* from, CfI index) {
 }
 
 // Two neighbours that were read as one word of 32 bits; the pointer only tells their type.
-static inline CfPair cf_split(CfI words, const cf_i16*) { return {cf_float((words << 16) >> 16), cf_float(words >> 16)}; }
+CF_INLINE CfPair cf_split(CfI words, const cf_i16*) {
+  return {cf_float((words << 16) >> 16), cf_float(words >> 16)};
+}
 
-static inline CfPair cf_split(CfI words, const cf_u16*) {
+CF_INLINE CfPair cf_split(CfI words, const cf_u16*) {
   return {cf_float(words & 0xFFFF), cf_float((CfI)((CfUnsigned)words >> 16))};
 }
 
-static inline CfPair cf_gather_pair(const cf_i16* from, CfI index) {
+CF_INLINE CfPair cf_gather_pair(const cf_i16* from, CfI index) {
   return cf_split(cf_gather_words(from, index), from);
 }
 
-static inline CfPair cf_gather_pair(const cf_u16* from, CfI index) {
+CF_INLINE CfPair cf_gather_pair(const cf_u16* from, CfI index) {
   return cf_split(cf_gather_words(from, index), from);
 }
 
@@ -100,6 +105,64 @@ static inline CfF cf_gather(const cf_f32* from, CfI index) {
 #endif
 }
 
-static inline CfPair cf_gather_pair(const cf_f32* from, CfI index) {
+CF_INLINE CfPair cf_gather_pair(const cf_f32* from, CfI index) {
   return {cf_gather(from, index), cf_gather(from + 1, index)};
+}
+
+// The four rows of a cell: at index, beyond it in y (row), in z (slice), in both.
+struct CfCorners {
+  CfPair of[4];
+};
+
+#if defined(__SSE4_1__)
+CF_INLINE __m128i cf_four_words(const short* a, const short* b, const short* c, const short* d, long long beyond) {
+  int word[4];
+  memcpy(&word[0], a + beyond, 4);
+  memcpy(&word[1], b + beyond, 4);
+  memcpy(&word[2], c + beyond, 4);
+  memcpy(&word[3], d + beyond, 4);
+  return _mm_set_epi32(word[3], word[2], word[1], word[0]);
+}
+
+CF_INLINE CfI cf_joined(const __m128i* quarters) {
+#if defined(__AVX512F__)
+  const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(quarters[0]), quarters[1], 1);
+  const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(quarters[2]), quarters[3], 1);
+  return (CfI)_mm512_maskz_inserti64x4(0xFF, _mm512_castsi256_si512(low), high, 1);
+#elif defined(__AVX2__)
+  return (CfI)_mm256_inserti128_si256(_mm256_castsi128_si256(quarters[0]), quarters[1], 1);
+#else
+  return (CfI)quarters[0];
+#endif
+}
+#endif
+
+// Single loads, whose indexes are taken once for all four rows, are quicker than four gather instructions. The indexes
+// should have been stored a while before: taking a fresh vector apart costs more.
+template <typename T>
+CF_INLINE CfCorners cf_corners(const T* from, const CfI* index, long long row, long long slice) {
+#if defined(__SSE4_1__)
+  const int* at = reinterpret_cast<const int*>(index);
+  const short* words = reinterpret_cast<const short*>(from);
+  __m128i part[4][CF_LANES / 4];
+#pragma GCC unroll 4
+  for (int q = 0; q < CF_LANES / 4; ++q) {
+    const short *a = words + at[4 * q], *b = words + at[4 * q + 1];
+    const short *c = words + at[4 * q + 2], *d = words + at[4 * q + 3];
+    part[0][q] = cf_four_words(a, b, c, d, 0);
+    part[1][q] = cf_four_words(a, b, c, d, row);
+    part[2][q] = cf_four_words(a, b, c, d, slice);
+    part[3][q] = cf_four_words(a, b, c, d, slice + row);
+  }
+  return {{cf_split(cf_joined(part[0]), from), cf_split(cf_joined(part[1]), from), cf_split(cf_joined(part[2]), from),
+           cf_split(cf_joined(part[3]), from)}};
+#else
+  return {{cf_gather_pair(from, *index), cf_gather_pair(from + row, *index), cf_gather_pair(from + slice, *index),
+           cf_gather_pair(from + slice + row, *index)}};
+#endif
+}
+
+CF_INLINE CfCorners cf_corners(const float* from, const CfI* index, long long row, long long slice) {
+  return {{cf_gather_pair(from, *index), cf_gather_pair(from + row, *index), cf_gather_pair(from + slice, *index),
+           cf_gather_pair(from + slice + row, *index)}};
 }

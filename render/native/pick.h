@@ -1,5 +1,5 @@
-// Values between neighbours along a row, for many columns at once. Where a vector's columns lie near each other, one load
-// and a permutation replace a gather: on pictures of about a voxel a pixel that is several times as fast.
+// Values between neighbours along a row, for many columns at once. Where a vector's columns lie near each other, one
+// load and a permutation replace a gather: on pictures of about a voxel a pixel that is several times as fast.
 #pragma once
 
 #include "lanes.h"
@@ -8,8 +8,8 @@
 #include <immintrin.h>
 #endif
 
-// Words (int16, uint16) are picked from one load of 32 (AVX-512), or from one load of 8 for each four lanes; floats from
-// 32 (AVX-512) or 8 (AVX2).
+// Words (int16, uint16) are picked from one load of 32 (AVX-512), or from one load of 8 for each four lanes; floats
+// from 32 (AVX-512) or 8 (AVX2).
 #if defined(__AVX512BW__)
 #define CF_PICKS_WORDS 1
 #define CF_PICKS_FLOATS 1

@@ -7,18 +7,13 @@
 
 #include "aligned.h"
 #include "lanes.h"
+#include "plane.h"
+#include "samples.h"
 #include "target.h"
 
 namespace {
 
-const float kSlack = 1e-3f;  // places are rounded: a box is taken this much wider
 const int kStrip = 8;         // packets whose place is found at once
-enum Where { kOutside, kWithin, kEdge };
-
-// Ends of all places of a packet's samples [k, end).
-struct Box {
-  float low[3], high[3];
-};
 
 // Places of sample 0 of a packet's pixels.
 struct Packet {
@@ -51,14 +46,15 @@ Packet packet_at(const CfSlab& s, CfI columns, CfI rows, int x, int y) {
   return p;
 }
 
-// Sample 0 of the pixels of CF_DOWN rows from (x, y), `columns` wide.
+// Sample 0 of the pixels of CF_DOWN rows from (x, y), `columns` wide. Rounding keeps the order of places along each of
+// x, y and k: the box of the outermost holds all others exactly, however far from the volume the view begins.
 Box box_at(const CfSlab& s, int x, int y, int columns) {
+  const float left = (float)x, right = (float)(x + columns - 1), top = (float)y, bottom = (float)(y + CF_DOWN - 1);
   Box box;
   for (int i = 0; i < 3; ++i) {
-    const float at = (s.origin[i] + (float)x * s.across[i]) + (float)y * s.down[i];
-    const float wide = (float)(columns - 1) * s.across[i], tall = (float)(CF_DOWN - 1) * s.down[i];
-    box.low[i] = at + (wide < 0.0f ? wide : 0.0f) + (tall < 0.0f ? tall : 0.0f) - kSlack;
-    box.high[i] = at + (wide > 0.0f ? wide : 0.0f) + (tall > 0.0f ? tall : 0.0f) + kSlack;
+    const float a = s.across[i], d = s.down[i];
+    box.low[i] = (s.origin[i] + (a < 0.0f ? right : left) * a) + (d < 0.0f ? bottom : top) * d;
+    box.high[i] = (s.origin[i] + (a < 0.0f ? left : right) * a) + (d < 0.0f ? top : bottom) * d;
   }
   return box;
 }
@@ -71,90 +67,6 @@ Box box_of(const CfSlab& s, const Box& start, int k, int end) {
     box.high[i] = start.high[i] + (a < b ? b : a);
   }
   return box;
-}
-
-// `margin`: voxels needed on either side of a sample's cell (0 linear, 1 cubic). Not a number is "at the edge".
-Where where(const CfGrid& grid, const Box& box, float margin) {
-  const float size[3] = {(float)grid.nx, (float)grid.ny, (float)grid.nz};
-  bool within = true;
-  for (int i = 0; i < 3; ++i) {
-    if (box.high[i] < -0.5f || box.low[i] > size[i] - 0.5f) return kOutside;
-    within = within && box.low[i] >= margin && box.high[i] < size[i] - 1.0f - margin;
-  }
-  return within ? kWithin : kEdge;
-}
-
-CfI inside(const CfGrid& g, CfF x, CfF y, CfF z) {
-  return (x >= -0.5f) & (x <= (float)g.nx - 0.5f) & (y >= -0.5f) & (y <= (float)g.ny - 0.5f) & (z >= -0.5f) &
-         (z <= (float)g.nz - 0.5f);
-}
-
-CfF within(CfF place, int size) {
-  const CfF low = place > 0.0f ? place : cf_all(0.0f), last = cf_all((float)(size - 1));
-  return low < last ? low : last;
-}
-
-CfI before(CfF place, int size) {
-  const CfI index = cf_truncate(place), last = cf_all_int(size - 2);
-  return index < last ? index : last;
-}
-
-inline CfF mix(CfF a, CfF b, CfF f) { return a + f * (b - a); }
-
-inline CfF mix(CfPair pair, CfF f) { return mix(pair.first, pair.second, f); }
-
-// Trilinear samples of every lane; places within the centres, sizes of at least 2.
-template <typename T>
-inline CfF linear(const T* values, const CfGrid& g, CfF x, CfF y, CfF z, CfI ix, CfI iy, CfI iz) {
-  const int row = g.nx, slice = g.nx * g.ny;
-  const CfF fx = x - cf_float(ix), fy = y - cf_float(iy), fz = z - cf_float(iz);
-  const CfI at = (iz * g.ny + iy) * row + ix;
-  const CfF a = mix(cf_gather_pair(values, at), fx), b = mix(cf_gather_pair(values + row, at), fx);
-  const CfF c = mix(cf_gather_pair(values + slice, at), fx);
-  const CfF d = mix(cf_gather_pair(values + slice + row, at), fx);
-  return mix(mix(a, b, fy), mix(c, d, fy), fz);
-}
-
-template <typename T>
-inline CfF linear_within(const T* values, const CfGrid& g, CfF x, CfF y, CfF z) {
-  return linear(values, g, x, y, z, cf_truncate(x), cf_truncate(y), cf_truncate(z));
-}
-
-template <typename T>
-inline CfF linear_at_edge(const T* values, const CfGrid& g, CfF x, CfF y, CfF z) {
-  const CfF cx = within(x, g.nx), cy = within(y, g.ny), cz = within(z, g.nz);
-  return linear(values, g, cx, cy, cz, before(cx, g.nx), before(cy, g.ny), before(cz, g.nz));
-}
-
-inline void cubic_weights(CfF f, CfF* weight) {
-  const CfF f2 = f * f, f3 = f2 * f;
-  weight[0] = (f2 - 0.5f * f3) - 0.5f * f;
-  weight[1] = (1.5f * f3 - 2.5f * f2) + 1.0f;
-  weight[2] = (2.0f * f2 - 1.5f * f3) + 0.5f * f;
-  weight[3] = 0.5f * f3 - 0.5f * f2;
-}
-
-// Tricubic samples of every lane; one voxel of room on either side.
-template <typename T>
-CfF cubic_within(const T* values, const CfGrid& g, CfF x, CfF y, CfF z) {
-  const int row = g.nx, slice = g.nx * g.ny;
-  const CfI ix = cf_truncate(x), iy = cf_truncate(y), iz = cf_truncate(z);
-  CfF wx[4], wy[4], wz[4], sum = cf_all(0.0f);
-  cubic_weights(x - cf_float(ix), wx);
-  cubic_weights(y - cf_float(iy), wy);
-  cubic_weights(z - cf_float(iz), wz);
-  const CfI at = ((iz - 1) * g.ny + (iy - 1)) * row + (ix - 1);
-  for (int k = 0; k < 4; ++k) {
-    CfF plane = cf_all(0.0f);
-    for (int j = 0; j < 4; ++j) {
-      const T* from = values + (long long)k * slice + j * row;
-      const CfPair left = cf_gather_pair(from, at), right = cf_gather_pair(from + 2, at);
-      const CfF line = (((wx[0] * left.first) + wx[1] * left.second) + wx[2] * right.first) + wx[3] * right.second;
-      plane = plane + wy[j] * line;
-    }
-    sum = sum + wz[k] * plane;
-  }
-  return sum;
 }
 
 // What a packet's rays have come to.
@@ -174,14 +86,32 @@ inline void add(Sums& sums, CfF s, CfI mask) {
   sums.count = mask ? sums.count + 1.0f : sums.count;
 }
 
+// Samples [k, end) of a chunk, all within the centres.
+template <typename T, int KIND>
+void chunk_within(const T* values, const CfSlab& s, const Packet& p, int k, int end, Sums& sums) {
+  Cell cells[CF_CHUNK];
+  const int count = end - k;
+  for (int i = 0; i < count; ++i) {
+    const float f = (float)(k + i);
+    cells[i] = cell_within(s.grid, p.x + f * s.through[0], p.y + f * s.through[1], p.z + f * s.through[2]);
+  }
+  const CfI every = cf_all_int(-1);
+  for (int i = 0; i < count; ++i) add<KIND>(sums, linear(values, s.grid, cells[i]), every);
+}
+
 template <typename T, int KIND, bool CUBIC>
 void chunk(const T* values, const CfSlab& s, const Packet& p, Where place, int k, int end, Sums& sums) {
   const CfI every = cf_all_int(-1);
+  if (place == kWithin && !CUBIC) {
+    for (; k < end; k += CF_CHUNK)
+      chunk_within<T, KIND>(values, s, p, k, k + CF_CHUNK < end ? k + CF_CHUNK : end, sums);
+    return;
+  }
   for (; k < end; ++k) {
     const float f = (float)k;
     const CfF x = p.x + f * s.through[0], y = p.y + f * s.through[1], z = p.z + f * s.through[2];
     if (place == kWithin) {
-      add<KIND>(sums, CUBIC ? cubic_within(values, s.grid, x, y, z) : linear_within(values, s.grid, x, y, z), every);
+      add<KIND>(sums, cubic_within(values, s.grid, x, y, z), every);
       continue;
     }
     const CfI mask = inside(s.grid, x, y, z);
@@ -191,7 +121,7 @@ void chunk(const T* values, const CfSlab& s, const Packet& p, Where place, int k
       for (int i = 0; i < CF_LANES; ++i)
         sample[i] = mask[i] ? cf_cubic<T>(values, s.grid, x[i], y[i], z[i]) : 0.0f;
     else
-      sample = linear_at_edge(values, s.grid, x, y, z);
+      sample = linear(values, s.grid, cell_at_edge(s.grid, x, y, z));
     add<KIND>(sums, sample, mask);
   }
 }
@@ -237,7 +167,8 @@ float weakest(const Sums& sums) {
 
 // Largest or smallest: chunks in the order of their cells' bounds, until no bound is beyond every lane's value.
 template <typename T, int KIND>
-Sums best_chunks(const T* values, const CfSlab& s, const CfCells& cells, const Packet& p, int x, int y, Wanted* wanted) {
+Sums best_chunks(const T* values, const CfSlab& s, const CfCells& cells, const Packet& p, int x, int y,
+                 Wanted* wanted) {
   Sums sums = {cf_all(s.start), cf_all(0.0f)};
   const Box first = box_at(s, x, y, CF_ACROSS);
   int count = 0;
@@ -323,6 +254,10 @@ int packets(const T* values, const CfSlab& s, const CfCells& cells, const Target
 template <typename T, int KIND>
 int packets(const T* values, const CfSlab& s, const CfCells& cells, const Target& to, int y_begin, int y_end) {
   if (aligned<T, KIND>(values, s, cells, to, y_begin, y_end)) return 0;
+  if (s.samples == 1 && finite(s.through)) {
+    s.cubic ? plane<T, true>(values, s, to, y_begin, y_end) : plane<T, false>(values, s, to, y_begin, y_end);
+    return 0;
+  }
   return s.cubic ? packets<T, KIND, true>(values, s, cells, to, y_begin, y_end)
                  : packets<T, KIND, false>(values, s, cells, to, y_begin, y_end);
 }

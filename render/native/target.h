@@ -29,24 +29,32 @@ inline void store_outside(const CfSlab& s, const Target& to, int x, int y, int c
     for (int i = 0; i < count; ++i) to.reduced[at + i] = to.missing;
 }
 
-// Pixels [x, x + count) of a row, all inside; whole vectors are read.
+// Pixels [x, x + count) of a row, all inside and at most 128; whole vectors are read.
 inline void store_row(const CfSlab& s, const Target& to, const CfF* values, int x, int y, int count) {
   const long long at = (long long)y * s.width + x;
   if (to.picture != nullptr) {
+    CfI index[128 / CF_LANES];
+    for (int n = 0; n * CF_LANES < count; ++n) index[n] = table_index(values[n], to.table);
+    const int* entry = reinterpret_cast<const int*>(index);
+    const cf_u8* entries = to.table.entries;
     cf_u8* out = to.picture + at;
-    for (int i = 0; i < count; i += CF_LANES) {
-      const CfI index = table_index(values[i / CF_LANES], to.table);
-      const int wide = count - i < CF_LANES ? count - i : CF_LANES;
-      if (wide == CF_LANES) {
-        cf_u8 shown[CF_LANES];
-        for (int lane = 0; lane < CF_LANES; ++lane) shown[lane] = to.table.entries[index[lane]];
-        memcpy(out + i, shown, CF_LANES);
-      } else {
-        for (int lane = 0; lane < wide; ++lane) out[i + lane] = to.table.entries[index[lane]];
-      }
-    }
+    for (int i = 0; i < count; ++i) out[i] = entries[entry[i]];
   }
   if (to.reduced != nullptr) memcpy(to.reduced + at, values, sizeof(float) * (size_t)count);
+}
+
+// Pixels [x, x + count) of a row; those that are not `hits` lie outside.
+inline void store_hits(const CfSlab& s, const Target& to, const CfF* values, const CfI* hits, int x, int y, int count) {
+  const long long at = (long long)y * s.width + x;
+  for (int i = 0; i < count; i += CF_LANES) {
+    const CfI hit = hits[i / CF_LANES];
+    const CfF value = values[i / CF_LANES];
+    const CfI index = table_index(value, to.table);
+    for (int lane = 0; lane < CF_LANES && i + lane < count; ++lane) {
+      if (to.picture != nullptr) to.picture[at + i + lane] = hit[lane] ? to.table.entries[index[lane]] : to.outside;
+      if (to.reduced != nullptr) to.reduced[at + i + lane] = hit[lane] ? value[lane] : to.missing;
+    }
+  }
 }
 
 }  // namespace

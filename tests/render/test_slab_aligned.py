@@ -131,3 +131,24 @@ def test_wild_numbers_along_the_axes_equal_the_definition() -> None:
             assert made.values is not None and defined.values is not None
             assert np.array_equal(made.values, defined.values, equal_nan=True), (turn, plan)
             assert np.array_equal(made.picture, defined.picture)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("samples", [1, 20])
+@pytest.mark.parametrize("kind", KINDS)
+def test_views_that_begin_far_away_equal_the_definition(samples: int, kind: str) -> None:
+    """Places near 100,000 voxels are rounded to 1/128: no packet may take an edge for the inside."""
+    rng = np.random.default_rng(11)
+    for turn in range(12):
+        shape = (40, 60, 200)
+        volume = volume_of(DTYPES[turn % 3], shape, turn)
+        across = np.array([rng.uniform(2, 3), rng.uniform(-0.02, 0.02), rng.uniform(-0.02, 0.02)])
+        down = np.array([0.01, rng.uniform(0.5, 1.0), 0.3])
+        middle = np.array([100.0, 30.0, 20.0])
+        if turn % 2:
+            across[0] = -across[0]
+        # The picture's last columns lie in the volume; the first would lie some 10,000 voxels before it.
+        origin = middle - across * 3950 - down * 20
+        fields = [tuple(float(v) for v in vector) for vector in (origin, across, down, (0.1, 0.2, 0.9))]
+        plan = SlabPlan(*fields, 4000, 40, samples, kind)  # pyright: ignore[reportArgumentType]  # of three numbers
+        for slabs in every():
+            assert_defined(volume, plan, slabs)
