@@ -39,11 +39,15 @@ class Taps:
 
 @dataclass(frozen=True)
 class DisplayTable:
-    """Display values by index value: entry ``i`` belongs to ``first + i / steps``; the ends repeat."""
+    """Display values by index value: entry ``i`` belongs to ``first + i / steps``; the ends repeat.
+
+    ``ramp`` (slope, base): every entry is i * slope + base in float32, cut to 0-255 and to a whole number.
+    """
 
     entries: NDArray[np.uint8]
     first: float
     steps: float = 1.0
+    ramp: tuple[float, float] | None = None
 
 
 class Backend(Protocol):

@@ -293,4 +293,24 @@ def _table(low: float, high: float, whole: bool, center: float, width: float, in
     values = begin + np.arange(count, dtype=np.float64) / steps
     shown = apply_window(values, center, width, "LINEAR")
     entries = np.floor(shown * 255.0 + 1e-6).astype(np.uint8)
-    return DisplayTable(255 - entries if inverse else entries, float(begin), float(steps))
+    entries = 255 - entries if inverse else entries
+    return DisplayTable(entries, float(begin), float(steps), _ramp(entries, begin, steps, center, width, inverse))
+
+
+def _ramp(
+    entries: NDArray[np.uint8], begin: float, steps: float, center: float, width: float, inverse: bool
+) -> tuple[float, float] | None:
+    """(slope, base) of a table that is a straight line cut at its ends: computed, it needs no look-ups.
+
+    Only where float32 gives every entry: a whole-number crossing that falls on an entry needs a little more or less.
+    """
+    slope = 255.0 / (max(width, 1.0 + 1e-6) - 1.0) / steps
+    base = ((begin - (center - 0.5)) / (max(width, 1.0 + 1e-6) - 1.0) + 0.5) * 255.0
+    if inverse:
+        slope, base = -slope, 256.0 - base
+    places = np.arange(len(entries), dtype=np.float32)
+    for nudge in (0.0, 1e-3, -1e-3, 1e-2, -1e-2):
+        line = places * np.float32(slope) + np.float32(base + nudge)
+        if np.array_equal(np.clip(line, 0.0, 255.0).astype(np.uint8), entries):
+            return float(np.float32(slope)), float(np.float32(base + nudge))
+    return None

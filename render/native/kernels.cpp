@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define CF_ABI_VERSION 3
+#define CF_ABI_VERSION 4
 
 namespace {
 

@@ -318,16 +318,19 @@ int cells_of(const T* values, const CfGrid& g, float* low, float* high, int z_be
 extern "C" {
 
 // Status 0 = done, 1 = no memory. Rows [y_begin, y_end) of `picture` and `reduced` (either may be null) are written;
-// pixels whose ray misses the volume become `outside` and `missing`. cells.low null: nothing is skipped.
-#define CF_SLAB(NAME, T)                                                                                             \
-  int NAME(const T* values, const CfSlab* s, const CfCells* cells, const CfTable* table, int outside, float missing, \
-           cf_u8* picture, float* reduced, int y_begin, int y_end) {                                                 \
-    return slab<T>(values, *s, *cells, {*table, (cf_u8)outside, missing, picture, reduced}, y_begin, y_end);         \
-  }                                                                                                                  \
-  /* Pixel by pixel: without cells the definition, with cells what a CUDA thread does. */                            \
-  int NAME##_pixels(const T* values, const CfSlab* s, const CfCells* cells, const CfTable* table, int outside,       \
-                    float missing, cf_u8* picture, float* reduced, int y_begin, int y_end) {                         \
-    return pixels<T>(values, *s, cells, {*table, (cf_u8)outside, missing, picture, reduced}, y_begin, y_end);        \
+// pixels whose ray misses the volume become `outside` and `missing`. cells.low null: nothing is skipped. `slope` and
+// `base`: see Ramp.
+#define CF_SLAB(NAME, T)                                                                                          \
+  int NAME(const T* values, const CfSlab* s, const CfCells* cells, const CfTable* table, float slope, float base, \
+           int outside, float missing, cf_u8* picture, float* reduced, int y_begin, int y_end) {                  \
+    const Target to = {*table, {slope, base}, (cf_u8)outside, missing, picture, reduced};                         \
+    return slab<T>(values, *s, *cells, to, y_begin, y_end);                                                       \
+  }                                                                                                               \
+  /* Pixel by pixel: without cells the definition, with cells what a CUDA thread does. */                         \
+  int NAME##_pixels(const T* values, const CfSlab* s, const CfCells* cells, const CfTable* table, float, float,   \
+                    int outside, float missing, cf_u8* picture, float* reduced, int y_begin, int y_end) {         \
+    const Target to = {*table, {0.0f, 0.0f}, (cf_u8)outside, missing, picture, reduced};                          \
+    return pixels<T>(values, *s, cells, to, y_begin, y_end);                                                      \
   }
 CF_SLAB(cf_slab_i16, cf_i16)
 CF_SLAB(cf_slab_u16, cf_u16)
