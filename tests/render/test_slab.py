@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from render.engine import Engine
 from render.errors import InvalidViewError
 from render.frame import Frame
+from render.lut import Voi
+from render.native.slab import NativeSlabs
 from render.request import PLANES, SlabView, StackView
-from render.slab import render_slab, slab_values
+from render.slab import place_of, plan_of, render_slab, slab_values, volume_table
 from render.volume import InvalidVolumeError, Volume
 from tests.support.backends import BACKENDS, kernels_of
 
@@ -164,6 +167,28 @@ def test_the_picture_of_a_slice_equals_the_stack_s(window: tuple[float, float], 
     expected = Engine().render_stack(Frame(volume.values[7]), stack)
     assert np.array_equal(picture.pixels, expected.pixels)
     assert (picture.voi.center, picture.voi.width) == window
+
+
+@pytest.mark.parametrize(
+    "window", [(40.0, 400.0), (-600.0, 1500.0), (300.0, 2000.0), (50.0, 80.0), (40.0, 1.0), (7.5, 3.3)]
+)
+@pytest.mark.parametrize("invert", [False, True])
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_a_window_that_is_computed_equals_its_look_up(window: tuple[float, float], invert: bool, dtype: Any) -> None:
+    volume = phantom(dtype=dtype)
+    table = volume_table(volume, Voi(*window, "window"), invert)
+    for row, column in (*PLANES.values(), ((0.8, 0.36, 0.48), (-0.6, 0.48, 0.64))):
+        view = SlabView(150, 131, row, column, None, 0.3)
+        plan, _ = plan_of(volume, view, place_of(volume, view))
+        computed = NativeSlabs().slab(volume, plan, table)
+        looked_up = NativeSlabs().slab(volume, plan, replace(table, ramp=None))
+        assert np.array_equal(computed.picture, looked_up.picture)  # pyright: ignore[reportArgumentType]  # a table
+
+
+def test_usual_windows_are_straight_lines() -> None:
+    volume = phantom()
+    for window in ((40.0, 400.0), (-600.0, 1500.0), (50.0, 80.0)):
+        assert volume_table(volume, Voi(*window, "window"), False).ramp is not None
 
 
 def test_float_values_and_automatic_windows_show_structure() -> None:
