@@ -27,6 +27,7 @@ _SAMPLE_LOSES_LESS = 1.2  # than the whole: a first guess, corrected by what the
 _MOST_CORRECTIONS = 3
 _SAMPLE_PIXELS = 300_000  # of a large picture stand for it while its quality is sought
 _BAND_ROWS = 32
+_QUICK_QUALITY, _QUICK_EFFORT = 82, 2
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,14 @@ def encode_to_similarity(
         factor = (1 - reached) / max(1 - guide[quality], 1e-6)
     assert best is not None  # noqa: S101  # the loop ran
     return best
+
+
+def encode_quickly(pixels: Pixels, media_type: str, min_ssim: float, max_bytes: int) -> Encoded:
+    """As ``encode_to_similarity``, but the first coding that is similar and small enough will do: somebody waits."""
+    data = encode(pixels, media_type, _QUICK_QUALITY, effort=_QUICK_EFFORT)
+    if len(data) <= max_bytes and (reached := ssim(pixels, decode(data, colour=pixels.ndim == 3))) >= min_ssim:
+        return Encoded(data, media_type, _QUICK_QUALITY, reached)
+    return encode_to_similarity(pixels, media_type, min_ssim, max_bytes)
 
 
 def _better(one: Encoded, other: Encoded, min_ssim: float) -> Encoded:

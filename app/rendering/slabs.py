@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.rendering.volumes import ReadyVolume
-from render.encode import Encoded, encode, encode_to_similarity, encode_to_size
+from render.encode import Encoded, encode, encode_quickly, encode_to_similarity, encode_to_size
 from render.errors import InvalidViewError
 from render.raycast import Cancel
 from render.request import SlabView
@@ -87,7 +87,8 @@ def describe_report(report: VolumeReport) -> dict[str, Any]:
 def code_pixels(pixels: NDArray[np.uint8], media_type: str, coding: dict[str, Any]) -> Encoded:
     """By similarity, by size, or by a plain quality."""
     if "min_ssim" in coding:
-        return encode_to_similarity(pixels, media_type, coding["min_ssim"], coding["max_bytes"])
+        similar = encode_quickly if coding.get("quick") else encode_to_similarity
+        return similar(pixels, media_type, coding["min_ssim"], coding["max_bytes"])
     if "max_bytes" in coding:
         return encode_to_size(pixels, media_type, coding["max_bytes"])
     quality = int(coding.get("quality", 80))

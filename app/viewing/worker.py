@@ -21,7 +21,7 @@ from app.rendering.decode_pool import HARMFUL, DecodePool
 from app.rendering.loader import decoded_here, note_fault
 from app.services import Services
 from app.settings import Settings
-from app.viewing.prepared import prepare_pair, prepare_thumbnail
+from app.viewing.prepared import first_picture, thumbnail
 from app.viewing.studies import key_series
 from app.viewing.values_job import VALUES, code_series, enqueue_values
 from dicomnet.archive.open_record import OpenRecord, frame_spec, load_instance, read_frame_bytes
@@ -135,9 +135,9 @@ async def prepare_series(services: Services, pool: DecodePool, job: Job) -> bool
 
 async def _prepare(services: Services, institution_id: int, series: SeriesRow, rows: list[SeriesRow]) -> None:
     try:
-        await prepare_thumbnail(services, institution_id, series, behind=True)
+        await thumbnail(services, institution_id, series, behind=True)
         if key_series(rows).series_key == series.series_key:
-            await prepare_pair(services, institution_id, series, behind=True)
+            await first_picture(services, institution_id, series, behind=True)
     except Exception as error:
         described = describe_error(error)
         # A frame that cannot be decoded is a fact of the series, not a reason to try again.

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from render.encode import decode, encode, encode_to_similarity, encode_to_size
+from render.encode import _sample, decode, encode, encode_quickly, encode_to_similarity, encode_to_size
 from render.errors import InvalidViewError
 from render.request import JPEG, WEBP
 from render.similarity import ssim
@@ -99,3 +99,24 @@ def test_a_similarity_above_the_budget_gives_the_most_similar_within_it() -> Non
     coded = encode_to_similarity(pixels, WEBP, 0.93, limit)
     assert len(coded.data) <= limit
     assert (coded.ssim or 0.0) < 0.93
+
+
+def test_a_large_picture_s_quality_is_sought_on_bands_and_proven_on_the_whole() -> None:
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[0:1400, 0:1080]
+    smooth = 90 + 60 * np.sin(x / 60) * np.cos(y / 75)
+    pixels = np.clip(smooth + rng.normal(0, 9, smooth.shape) * (y > 700), 0, 255).astype(np.uint8)
+    assert _sample(pixels).shape[0] < 1400 / 2
+    coded = encode_to_similarity(pixels, WEBP, 0.93, 1 << 20)
+    assert 0.93 <= ssim(decode(coded.data, colour=False), pixels) < 0.95
+
+
+@pytest.mark.parametrize(
+    ("least", "max_bytes", "first"), [(0.5, 1 << 20, True), (0.99, 1 << 20, False), (0.5, 900, False)]
+)
+def test_a_quick_coding_is_taken_only_if_it_will_do(least: float, max_bytes: int, first: bool) -> None:
+    pixels = picture()
+    coded = encode_quickly(pixels, WEBP, least, max_bytes)
+    assert (coded.data == encode(pixels, WEBP, 82, effort=2)) == first
+    assert len(coded.data) <= max_bytes
+    assert first or coded == encode_to_similarity(pixels, WEBP, least, max_bytes)

@@ -71,9 +71,9 @@ async def test_asked_by_many_at_once_it_is_made_once(house: House, monkeypatch: 
     made: list[Any] = []
     real = prepared.prepare_pair
 
-    async def counted(*arguments: Any) -> Any:
+    async def counted(*arguments: Any, **options: Any) -> Any:
         made.append(arguments)
-        return await real(*arguments)
+        return await real(*arguments, **options)
 
     monkeypatch.setattr(prepared, "prepare_pair", counted)
     pairs = await asyncio.gather(*(first_picture(house.services, house.institution, series) for _ in range(6)))
@@ -125,6 +125,30 @@ async def test_one_bad_file_does_not_cost_the_series_its_picture(house: House) -
     study, _ = await house.store(*ct_series(5, frames={2: b"no frame at all"}))
     pair = await first_picture(house.services, house.institution, await _series(house, study))
     assert pair.base.frame_index == 3
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_somebody_who_waits_gets_a_quick_coding_and_the_worker_leaves_it(house: House) -> None:
+    study, _ = await house.store(*ct_series(1, 256))
+    series = await _series(house, study)
+    asked: list[dict[str, Any]] = []
+    real = house.services.render.picture
+
+    async def heard(*arguments: Any, **options: Any) -> Any:
+        asked.append(options)
+        return await real(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(house.services.render, "picture", heard)
+        pair = await first_picture(house.services, house.institution, series)
+        assert [request["behind"] for request in asked] == [False, False]
+        assert any(request["coding"].get("quick") for request in asked)
+        assert await first_picture(house.services, house.institution, series, behind=True) == pair
+        assert len(asked) == 2
+        other, _ = await house.store(*ct_series(1, 256))
+        await first_picture(house.services, house.institution, await _series(house, other), behind=True)
+        assert [request["behind"] for request in asked[2:]] == [True, True]
+        assert not any(request["coding"].get("quick") for request in asked[2:])
 
 
 def test_neighbours_are_tried_nearest_first() -> None:
