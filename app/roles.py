@@ -13,6 +13,7 @@ import threading
 from contextlib import suppress
 
 import uvicorn
+import uvloop
 
 from app import locations
 from app.cli import parser
@@ -124,7 +125,8 @@ def render(settings: Settings, argv: list[str]) -> int:
     _begin("render", settings)
     from app.rendering.process import run
 
-    asyncio.run(run(settings, _report_ready))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(settings, _report_ready))
     return 0
 
 

@@ -24,6 +24,8 @@ MODULES = (
     "tiles",
     "many_viewers",
     "rendered_frames",
+    "diagnostic_time",
+    "window_drag",
     "lists",
     "vr",
     "render.mpr",

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 from benchmarks.harness import BenchmarkError
 from benchmarks.link import inside
 from benchmarks.needs import find_program, orthanc_plugin
@@ -81,6 +83,34 @@ class Program:
     def output(self) -> str:
         """What it printed."""
         return (self.folder / "output.log").read_text("utf-8", "replace")
+
+    def cpu_s(self) -> float:
+        """Processor time of it, its descendants and what works in its folder (a database is nobody's child), seconds."""
+        assert self.process is not None  # it was started
+        root = psutil.Process(self.process.pid)
+        found = {process.pid: process for process in (root, *root.children(recursive=True))}
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if process.cwd().startswith(str(self.folder)):
+                    found[process.pid] = process
+        total = 0.0
+        for process in found.values():
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                total += times.user + times.system
+        return total
+
+    def settle(self, timeout_s: float = 120.0) -> None:
+        """Until it uses less than a twentieth of a core for a second: jobs of what arrived are done. Raises BenchmarkError."""
+        end = time.monotonic() + timeout_s
+        before, quiet = -1.0, 0
+        while quiet < 3:
+            if time.monotonic() > end:
+                raise BenchmarkError(f"{type(self).__name__} does not come to rest")
+            used = self.cpu_s()
+            quiet = quiet + 1 if 0 <= used - before < 0.05 * 0.3 else 0
+            before = used
+            time.sleep(0.3)
 
     def end(self) -> None:
         """SIGTERM, after 15 s SIGKILL."""
@@ -210,11 +240,12 @@ class Orthanc(Program):
         self.version = str(self.get("/system")["Version"])
 
     def get(self, path: str) -> Any:
-        """JSON of its REST API."""
+        """JSON or text of its REST API."""
 
         def fetch() -> Any:
             with urllib.request.urlopen(self.url + path, timeout=30) as answer:
-                return json.loads(answer.read())
+                data = answer.read()
+                return json.loads(data) if "json" in answer.headers.get("Content-Type", "") else data.decode()
 
         return inside(self.namespace, fetch) if self.namespace else fetch()
 

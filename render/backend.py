@@ -118,7 +118,9 @@ KERNELS = {
     np.dtype(np.uint16): "cf_gray_u16",
     np.dtype(np.float32): "cf_gray_f32",
 }
-_TILE_PIXELS = 1 << 17
+# Less is not worth waking a thread for: of 512 x 512 two halves cost twice the processor time of the whole (1.0 against
+# 0.5 ms measured), which many viewers at once pay for.
+_TILE_PIXELS = 1 << 20
 
 
 class NativeBackend:

@@ -129,7 +129,7 @@ class RenderClient:
             frame_index=frame_index,
             instance_key=instance_key,
             version=version,
-            view=asdict(view),
+            view=view,
             coding=coding or {},
             viewer=viewer,
             viewport=viewport,
