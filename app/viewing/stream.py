@@ -276,6 +276,7 @@ class Session:
                 "generation": generation,
                 "code": described.code,
                 "message": dict(described.message),
+                "data": dict(described.data),
                 "retryable": described.retryable,
                 "correlation_id": correlation_id.get(),
             }

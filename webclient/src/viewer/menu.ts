@@ -3,13 +3,20 @@
 import type { Viewer } from "./viewer";
 
 /** Remembered by a cookie, so that the page of the code is large as well. */
-function setCookie(name: string, value: string): void {
+export function setCookie(name: string, value: string): void {
   // biome-ignore lint/suspicious/noDocumentCookie: cookieStore is not in the browsers this must serve
   document.cookie = `${name}=${value};path=/;max-age=31536000;samesite=lax`;
 }
 
 export function isElder(): boolean {
   return /(^|; )cloudfilm_elder=1/.test(document.cookie);
+}
+
+/** The same page in the other language. */
+export function switchLanguage(now: "zh" | "en"): void {
+  const other = now === "zh" ? "en" : "zh";
+  setCookie("cloudfilm_lang", other);
+  location.replace(`${location.pathname}?lang=${other}${location.hash}`);
 }
 
 export function fillSheet(viewer: Viewer): void {
@@ -32,9 +39,5 @@ export function fillSheet(viewer: Viewer): void {
   elder.setAttribute("aria-pressed", String(isElder()));
   const keys = sheet.add("keys", t("keys"), () => viewer.toggleCard());
   keys.classList.add("desktop");
-  sheet.add("language", t("language"), () => {
-    const other = boot.language === "zh" ? "en" : "zh";
-    setCookie("cloudfilm_lang", other);
-    location.replace(`${location.pathname}?lang=${other}${location.hash}`);
-  });
+  sheet.add("language", t("language"), () => switchLanguage(boot.language));
 }

@@ -43,6 +43,10 @@ const VOLUME: VolumeView = {
   up: [0, 0, 1],
   fieldMm: 400,
   cuts: [{ pointMm: [0, 0, 10], normal: [0, 0, 1] }],
+  boxMm: [
+    [-100, -80, 0],
+    [100, 80, 120.5],
+  ],
   transfer: [
     [-200, 0, 0, 0, 0],
     [300, 1, 0.8, 0.6, 0.9],
@@ -77,6 +81,11 @@ describe("round trip", () => {
 });
 
 describe("an older value", () => {
+  it("of a volume without a box has none", () => {
+    const { boxMm: _, ...old } = VOLUME;
+    const parsed = parseScreen(JSON.stringify({ ...screenOf(1, VOLUME), views: [old] }));
+    expect(parsed).toEqual(screenOf(1, { ...VOLUME, boxMm: null }));
+  });
   it("of version 1 becomes a screen of one stack", () => {
     const { kind: _, ...old } = STACK;
     expect(parseScreen(JSON.stringify({ ...old, version: 1, study: 7 }))).toEqual(screenOf(7, STACK));
@@ -104,6 +113,7 @@ describe("garbage is refused", () => {
     ["a vector of four", { views: [{ ...PLANE, centerMm: [1, 2, 3, 4] }, null, null, null] }],
     ["a transfer function that is a path", { views: [{ ...VOLUME, transfer: "../x" }, null, null, null] }],
     ["a colour beyond one", { views: [{ ...VOLUME, transfer: [[0, 2, 0, 0, 1]] }, null, null, null] }],
+    ["a box of one corner", { views: [{ ...VOLUME, boxMm: [[0, 0, 0]] }, null, null, null] }],
     ["a hundred cuts", { views: [{ ...VOLUME, cuts: Array(100).fill(VOLUME.cuts[0]) }, null, null, null] }],
   ];
   it.each(broken)("%s", (_name, change) => {

@@ -111,6 +111,14 @@ function transferOf(value: unknown): VolumeView["transfer"] {
   });
 }
 
+/** Links from before there were boxes have none. */
+function boxOf(value: unknown): VolumeView["boxMm"] {
+  if (value === undefined || value === null) return null;
+  const [low, high, ...more] = list(value, 2).map(vector);
+  if (!low || !high || more.length) throw new Refused("box");
+  return [low, high];
+}
+
 function volumeView(from: Fields): VolumeView {
   return {
     kind: "volume",
@@ -124,6 +132,7 @@ function volumeView(from: Fields): VolumeView {
       pointMm: vector(fields(cut)["pointMm"]),
       normal: direction(fields(cut)["normal"]),
     })),
+    boxMm: boxOf(from["boxMm"]),
     transfer: transferOf(from["transfer"]),
     ...windowOf(from),
   };

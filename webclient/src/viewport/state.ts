@@ -50,6 +50,8 @@ export interface VolumeView {
   readonly fieldMm: number;
   /** What lies on the side of the normal is cut away. */
   readonly cuts: readonly { readonly pointMm: Vector; readonly normal: Vector }[];
+  /** Two corners: what lies outside of them is cut away. Null: nothing is. */
+  readonly boxMm: readonly [Vector, Vector] | null;
   /** A named transfer function, or points of [value, red, green, blue, opacity], colours and opacity 0 to 1. */
   readonly transfer: string | readonly (readonly [number, number, number, number, number])[];
   readonly windowCenter: number | null;

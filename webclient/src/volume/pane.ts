@@ -1,21 +1,27 @@
-// One picture of the volume: a plane or the rendering, with what a hand does to it.
+// One picture of the volume: asks for what the page's state says, shows what comes, names it.
 
 import type { PictureHeader } from "../net/stream";
 import { element } from "../viewer/dom";
+import { letters, opposite } from "../viewport/geometry";
 import {
   axesOf,
   type Bounds,
   type Camera,
-  cross,
-  letterOf,
-  rotated,
-  stepped,
+  type Directions,
+  dot,
+  minus,
+  type Size,
+  subtract,
   type Vector,
-  zoomed,
 } from "./geometry";
+import type { Kind, PageState } from "./state";
 import type { VolumeWords } from "./words";
 
-export type Kind = "axial" | "coronal" | "sagittal" | "volume";
+export interface VolumeReport {
+  readonly missing?: number;
+  readonly tilt_degrees?: number;
+  readonly resampled?: readonly string[];
+}
 
 export interface VolumeHeader extends PictureHeader {
   complete?: number;
@@ -23,223 +29,232 @@ export interface VolumeHeader extends PictureHeader {
   row_direction?: Vector;
   column_direction?: Vector;
   pixel_spacing_mm?: number;
-  camera?: Camera;
+  camera?: Camera & { parallel_scale_mm?: number | null };
+  report?: VolumeReport;
 }
 
-/** What the panes of a page share. */
+/** What panes need of their page. */
 export interface PaneHost {
   readonly words: VolumeWords;
-  /** The point that all planes go through; null until the server told the middle. */
-  center: Vector | null;
-  bounds(): Bounds | null;
-  /** Message fields that every view of the series has. */
-  common(): Record<string, unknown>;
+  readonly state: PageState;
+  /** Null until the series' manifest is here, or where it tells no places. */
+  readonly bounds: Bounds | null;
+  /** Left and right are told as words too. */
+  readonly plainSides: boolean;
+  change(next: PageState): void;
+  /** The hand has left: what comes is another step of undo. */
+  rest(): void;
   want(viewport: string, message: Record<string, unknown> | null): void;
-  /** The shared point moved. */
-  moved(by: Pane): void;
+  /** A picture came. */
+  learn(header: VolumeHeader, kind: Kind): void;
+  /** A hand is on this pane. */
+  touched(kind: Kind): void;
+  /** This pane alone, or all of them again. */
+  toggleAlone(kind: Kind): void;
+}
+
+/** Where a picture lies: its middle, directions, and the millimetres of its height. */
+interface Placed extends Directions {
+  readonly middle: Vector;
+  readonly heightMm: number;
 }
 
 const MOST_PIXELS = 1400;
 const AGAIN_MS = 1000;
+/** While a picture is awaited the next wish waits so long: 4 panes stay far below the stream's rate. */
+const BETWEEN_MS = 60;
+const SMALL_PX = 260;
 let generation = 0;
 
-export class Pane {
+export abstract class Pane {
   readonly viewport: string;
   readonly place: HTMLElement;
-  transfer = "";
-  private readonly canvas = element("canvas", { "aria-hidden": "true" });
+  protected readonly canvas = element("canvas", { "aria-hidden": "true" });
   private readonly state = element("span", { class: "state", role: "status" });
-  private readonly letters = ["left", "right", "top", "bottom"].map((side) =>
+  private readonly facts = element("span", { class: "facts" });
+  private readonly sides = ["left", "right", "top", "bottom"].map((side) =>
     element("span", { class: `side ${side}`, "aria-hidden": "true" }),
   );
-  private readonly pointers = new Map<number, { x: number; y: number }>();
-  private camera: Camera | string = "A";
-  private spacing: number | null = null;
-  private normal: Vector | null = null;
-  /** Millimetres of a device pixel, as the server settled them. */
-  private pixelMm = 1;
+  private pictured: Placed | null = null;
   private drawn = 0;
+  private drawnQuality = "";
   private asked = 0;
+  private askedAt = Number.NEGATIVE_INFINITY;
+  private wish = "";
   private frame = 0;
+  private timer = 0;
   private again = 0;
 
   constructor(
     readonly kind: Kind,
-    private readonly host: PaneHost,
+    protected readonly host: PaneHost,
   ) {
     this.viewport = `volume-${kind}`;
     const name = element("span", { class: "name" }, host.words.names[kind] ?? "");
     this.state.textContent = host.words.loading;
     this.place = element("div", { class: "pane", "data-kind": kind });
-    this.place.append(this.canvas, name, this.state, ...this.letters);
-    this.listen();
+    this.place.append(this.canvas, name, this.state, this.facts, ...this.sides);
+  }
+
+  /** Fields of the message that show the state; null while it cannot be told. */
+  protected abstract message(): Record<string, unknown> | null;
+  /** Where the picture of the state lies. */
+  protected abstract placed(): Placed | null;
+  /** What lies on the picture follows the state. */
+  protected abstract overlay(): void;
+  /** The line in the lower corner. */
+  protected abstract told(): string;
+
+  get size(): Size {
+    return { width: this.place.clientWidth || 1, height: this.place.clientHeight || 1 };
   }
 
   get isSeen(): boolean {
     return this.place.clientWidth > 0;
   }
 
-  /** At most once for each frame of the screen. */
-  ask(): void {
-    if (!this.frame) this.frame = window.requestAnimationFrame(() => this.send());
+  /** Millimetres of a CSS px. */
+  get mmOfPx(): number {
+    const placed = this.placed();
+    return placed ? placed.heightMm / this.size.height : 1;
   }
 
-  stop(): void {
-    window.cancelAnimationFrame(this.frame);
-    window.clearTimeout(this.again);
-    this.frame = 0;
-    this.host.want(this.viewport, null);
+  /** The state changed: what is here follows at once, the rest is asked for. */
+  refresh(): void {
+    if (!this.isSeen) return;
+    this.place.classList.toggle("small", this.size.width < SMALL_PX);
+    this.move();
+    this.overlay();
+    this.facts.textContent = this.told();
+    const message = this.message();
+    if (message && JSON.stringify(message) !== this.wish) this.askSoon();
+  }
+
+  /** The same again: the volume has more slices, or other ones. */
+  askAgain(): void {
+    this.wish = "";
+    this.refresh();
   }
 
   askLater(): void {
     window.clearTimeout(this.again);
-    this.again = window.setTimeout(() => this.ask(), AGAIN_MS);
+    this.again = window.setTimeout(() => this.askAgain(), AGAIN_MS);
   }
 
-  look(from: string): void {
-    this.camera = from;
-    this.ask();
+  stop(): void {
+    window.cancelAnimationFrame(this.frame);
+    window.clearTimeout(this.timer);
+    window.clearTimeout(this.again);
+    this.frame = this.timer = 0;
+    this.host.want(this.viewport, null);
   }
 
-  private send(): void {
+  /** At most once for each frame of the screen, and not faster than pictures come. */
+  private askSoon(): void {
+    if (!this.frame && !this.timer) this.frame = window.requestAnimationFrame(() => this.ask());
+  }
+
+  private ask(): void {
     this.frame = 0;
-    if (!this.isSeen) return;
+    const early = this.askedAt + BETWEEN_MS - performance.now();
+    if (this.drawn < this.asked && early > 0) {
+      this.timer = window.setTimeout(() => {
+        this.timer = 0;
+        this.ask();
+      }, early);
+      return;
+    }
+    const message = this.isSeen ? this.message() : null;
+    const wish = JSON.stringify(message);
+    if (!message || wish === this.wish) return;
     window.clearTimeout(this.again);
     generation += 1;
+    this.wish = wish;
     this.asked = generation;
-    this.host.want(this.viewport, {
-      ...this.host.common(),
-      ...this.size(),
-      ...(this.kind === "volume" ? this.rendering() : this.plane()),
-      viewport: this.viewport,
-      generation,
-    });
+    this.askedAt = performance.now();
+    this.place.dataset["asked"] = String(generation);
+    this.host.want(this.viewport, { t: "view", ...message, viewport: this.viewport, generation });
   }
 
-  private size(): { width: number; height: number } {
-    const { clientWidth, clientHeight } = this.place;
-    const most = MOST_PIXELS / Math.max(clientWidth, clientHeight);
-    const ratio = Math.min(window.devicePixelRatio || 1, most);
-    return { width: Math.round(clientWidth * ratio), height: Math.round(clientHeight * ratio) };
-  }
-
-  private rendering(): Record<string, unknown> {
-    return { kind: "volume", camera: this.camera, transfer: this.transfer };
-  }
-
-  private plane(): Record<string, unknown> {
-    const { center } = this.host;
-    return {
-      kind: "slab",
-      plane: this.kind,
-      ...(center ? { center_mm: center } : {}),
-      ...(this.spacing ? { pixel_spacing_mm: this.spacing } : {}),
-    };
+  /** Pixels to ask for. */
+  protected pixels(): Size {
+    const { width, height } = this.size;
+    const ratio = Math.min(window.devicePixelRatio || 1, MOST_PIXELS / Math.max(width, height));
+    return { width: Math.max(1, Math.round(width * ratio)), height: Math.max(1, Math.round(height * ratio)) };
   }
 
   // What comes --------------------------------------------------------------------------------------------------
 
   async receive(header: VolumeHeader, bytes: ArrayBuffer): Promise<void> {
     const bitmap = await createImageBitmap(new Blob([bytes], { type: header.media_type })).catch(() => null);
-    if (!bitmap || header.generation < this.drawn) return;
+    const isPoorer =
+      header.generation === this.drawn && this.drawnQuality === "refined" && header.quality === "preview";
+    if (!bitmap || header.generation < this.drawn || isPoorer) return;
     this.drawn = header.generation;
+    this.drawnQuality = header.quality;
     this.canvas.width = bitmap.width;
     this.canvas.height = bitmap.height;
     this.canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
     bitmap.close();
-    this.learn(header);
-    this.place.dataset["quality"] = header.quality;
+    this.pictured = placeOf(header);
+    this.host.learn(header, this.kind);
+    this.move();
+    this.nameSides();
+    this.tell(header);
+  }
+
+  private tell(header: VolumeHeader): void {
+    const { words } = this.host;
     const complete = header.complete ?? 100;
-    this.state.textContent = complete < 100 ? `${this.host.words.incomplete} ${complete} %` : "";
+    const { dataset } = this.place;
+    dataset["quality"] = header.quality;
+    dataset["drawn"] = String(header.generation);
+    dataset["complete"] = String(complete);
+    this.state.classList.toggle("incomplete", complete < 100);
+    const quality = header.quality === "refined" ? words.settled : words.preview;
+    this.state.textContent = complete < 100 ? `${words.incomplete} ${complete} %` : `◐ ${quality}`;
     const isLast = header.generation === this.asked && header.quality === "refined";
     if (isLast && complete < 100) this.askLater();
-  }
-
-  private learn(header: VolumeHeader): void {
-    if (header.camera) {
-      if (typeof this.camera === "string" && header.generation === this.asked) this.camera = header.camera;
-      const { right, up } = axesOf(header.camera);
-      this.mark(right, [-up[0], -up[1], -up[2]]);
-    }
-    const { row_direction: row, column_direction: column } = header;
-    if (!row || !column) return;
-    this.host.center = this.host.center ?? header.center_mm ?? null;
-    this.normal = cross(row, column);
-    if (header.quality === "refined" && header.pixel_spacing_mm) this.pixelMm = header.pixel_spacing_mm;
-    this.mark(row, column);
-  }
-
-  private mark(right: Vector, down: Vector): void {
-    const minus = (v: Vector): Vector => [-v[0], -v[1], -v[2]];
-    [minus(right), right, minus(down), down].forEach((direction, index) => {
-      const letter = this.letters[index];
-      if (letter) letter.textContent = letterOf(direction);
-    });
   }
 
   fail(text: string): void {
     this.state.textContent = text;
   }
 
-  // What a hand does --------------------------------------------------------------------------------------------
+  /** The picture that is here where the state wants it, until the wanted one comes. */
+  private move(): void {
+    const [from, to] = [this.pictured, this.placed()];
+    const { style } = this.canvas;
+    style.transform = "";
+    if (!from || !to || dot(from.right, to.right) < 0.9999 || dot(from.down, to.down) < 0.9999) return;
+    const mm = to.heightMm / this.size.height;
+    const shift = subtract(from.middle, to.middle);
+    const [x, y] = [dot(shift, to.right) / mm, dot(shift, to.down) / mm];
+    const scale = from.heightMm / to.heightMm;
+    if (Math.abs(x) + Math.abs(y) < 0.5 && Math.abs(scale - 1) < 1e-3) return;
+    style.transform = `translate(${x}px,${y}px) scale(${scale})`;
+  }
 
-  private listen(): void {
-    const { canvas } = this;
-    canvas.addEventListener("pointerdown", (event) => {
-      canvas.setPointerCapture(event.pointerId);
-      this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+  private nameSides(): void {
+    if (!this.pictured) return;
+    const { right, down } = this.pictured;
+    const [east, south] = [letters(right), letters(down)];
+    const texts = [opposite(east), east, opposite(south), south];
+    this.sides.forEach((place, index) => {
+      const text = texts[index] ?? "";
+      place.textContent = this.host.plainSides ? (this.host.words.sides[text] ?? text) : text;
     });
-    canvas.addEventListener("pointermove", (event) => this.drag(event));
-    for (const end of ["pointerup", "pointercancel"] as const)
-      canvas.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
-    canvas.addEventListener(
-      "wheel",
-      (event) => {
-        event.preventDefault();
-        this.zoom(Math.exp(-event.deltaY * 0.0015));
-      },
-      { passive: false },
-    );
-    canvas.addEventListener("dblclick", () => {
-      this.spacing = null;
-      this.ask();
-    });
   }
+}
 
-  private spread(): number {
-    const [one, other] = [...this.pointers.values()];
-    return one && other ? Math.hypot(one.x - other.x, one.y - other.y) : 0;
+/** Where a picture lies, by its header. */
+function placeOf(header: VolumeHeader): Placed | null {
+  const { camera, center_mm: middle, row_direction: right, column_direction: down } = header;
+  if (camera?.parallel_scale_mm) {
+    const { right: across, up } = axesOf(camera);
+    const heightMm = 2 * camera.parallel_scale_mm;
+    return { middle: camera.focal_point, right: across, down: minus(up), heightMm };
   }
-
-  private drag(event: PointerEvent): void {
-    const before = this.pointers.get(event.pointerId);
-    if (!before) return;
-    const spread = this.spread();
-    const now = { x: event.clientX, y: event.clientY };
-    this.pointers.set(event.pointerId, now);
-    if (this.pointers.size === 2) {
-      if (spread > 0) this.zoom(this.spread() / spread);
-    } else if (this.pointers.size === 1) this.move(now.x - before.x, now.y - before.y);
-  }
-
-  private move(dx: number, dy: number): void {
-    if (this.kind === "volume") {
-      if (typeof this.camera === "string") return; // where it stands is not known yet
-      const height = this.place.clientHeight;
-      this.camera = rotated(this.camera, dx / height, dy / height);
-      this.ask();
-      return;
-    }
-    const { center } = this.host;
-    if (!center || !this.normal) return;
-    this.host.center = stepped(center, this.normal, dy / 2, this.host.bounds());
-    this.host.moved(this);
-  }
-
-  private zoom(factor: number): void {
-    if (this.kind !== "volume")
-      this.spacing = Math.min(10, Math.max(0.02, (this.spacing ?? this.pixelMm) / factor));
-    else if (typeof this.camera !== "string") this.camera = zoomed(this.camera, factor);
-    this.ask();
-  }
+  if (!middle || !right || !down || !header.pixel_spacing_mm) return null;
+  return { middle, right, down, heightMm: header.pixel_spacing_mm * header.height };
 }

@@ -1,46 +1,234 @@
 // Texts of planes and volumes, Chinese first.
 
-export interface VolumeWords {
-  readonly names: Readonly<Record<string, string>>;
+interface Texts {
   readonly back: string;
   readonly incomplete: string;
   readonly loading: string;
   readonly failed: string;
-  readonly presets: Readonly<Record<string, string>>;
+  readonly preview: string;
+  readonly settled: string;
+  readonly isCut: string;
+  readonly retry: string;
+  readonly more: string;
+  readonly plane: string;
+  readonly mean: string;
+  readonly previous: string;
+  readonly next: string;
+  readonly larger: string;
+  readonly smaller: string;
+  readonly fit: string;
+  readonly middle: string;
+  readonly straighten: string;
+  readonly file: string;
+  readonly undo: string;
+  readonly redo: string;
+  readonly reset: string;
+  readonly uncut: string;
+  readonly wholeMip: string;
+  readonly tilt: string;
+  readonly spacing: string;
+  readonly keys: string;
+  readonly invert: string;
+  readonly elder: string;
+  readonly language: string;
+  readonly hide: string;
+}
+
+type Named = Readonly<Record<string, string>>;
+
+export interface VolumeWords extends Texts {
+  readonly names: Named;
+  readonly tools: Named;
+  readonly presets: Named;
+  readonly projections: Named;
+  readonly sides: Named;
+  /** Buttons that cut at a side, by its letter. */
+  readonly trims: Named;
+  readonly turns: Named;
+  /** Why there is no volume (`volume.wrong_stack`). */
+  readonly reasons: Named;
+  readonly card: readonly (readonly [string, string])[];
+  missing(count: number): string;
 }
 
 const ZH: VolumeWords = {
   names: { axial: "轴位", coronal: "冠状", sagittal: "矢状", volume: "三维", all: "四格" },
+  tools: {
+    page: "翻层",
+    cross: "定位",
+    window: "调窗",
+    pan: "移动",
+    slab: "层厚",
+    rotate: "旋转",
+    move: "移动",
+    look: "预设",
+    sides: "方向",
+    cut: "裁剪",
+  },
   back: "返回",
   incomplete: "不完整",
   loading: "正在生成…",
   failed: "无法生成",
+  preview: "预览",
+  settled: "预览·清晰",
+  isCut: "已裁剪",
+  retry: "重试",
+  more: "更多",
+  plane: "薄层",
+  mean: "平均",
+  previous: "上一层",
+  next: "下一层",
+  larger: "放大",
+  smaller: "缩小",
+  fit: "适合",
+  middle: "回中心",
+  straighten: "摆正",
+  file: "默认",
+  undo: "撤销",
+  redo: "重做",
+  reset: "复位",
+  uncut: "取消裁剪",
+  wholeMip: "MIP 显示全部数据，不能裁剪，请换一个预设",
+  tilt: "机架倾斜已校正",
+  spacing: "层距不均，已重采样",
+  keys: "快捷键",
+  invert: "反色",
+  elder: "长辈版",
+  language: "English",
+  hide: "隐藏",
   presets: {
     bone: "骨",
     vessels: "血管",
     muscle: "肌肉",
+    skin: "体表",
     lung: "肺",
+    airway: "气道",
     mr: "磁共振",
     pet_hot: "PET 热区",
     mip: "MIP",
   },
+  projections: { maximum: "MIP", minimum: "MinIP", mean: "平均" },
+  sides: { L: "左L", R: "右R", A: "前A", P: "后P", H: "头H", F: "足F" },
+  trims: { L: "切左", R: "切右", A: "切前", P: "切后", H: "切头", F: "切足" },
+  turns: { left: "左转", right: "右转", up: "上翻", down: "下翻" },
+  reasons: {
+    geometry: "图像没有空间位置信息",
+    colour: "彩色图像不能组成三维数据",
+    size: "图像大小不一致",
+    spacing: "像素间距不一致",
+    orientation: "图像方向不一致",
+    alignment: "图像没有对齐",
+    "one place": "图像都在同一位置，没有深度",
+  },
+  missing: (count) => `缺少 ${count} 层`,
+  card: [
+    ["↑ ↓", "上一层 / 下一层；三维：翻转"],
+    ["← →", "上一画面 / 下一画面；三维：转动"],
+    ["Home End", "第一层 / 最后一层"],
+    ["D", "翻层"],
+    ["X", "定位线"],
+    ["W", "调窗"],
+    ["P", "移动"],
+    ["T", "层厚：薄层 5 10 20 mm"],
+    ["1-9 / 0", "CT 窗位 / 默认窗"],
+    ["I", "反色"],
+    ["+ - =", "放大 缩小 适合"],
+    ["C", "裁剪"],
+    ["F", "四格 / 单格"],
+    ["Ctrl+Z / Y", "撤销 / 重做"],
+    ["Space", "复位"],
+    ["Esc", "返回"],
+  ],
 };
 
 const EN: VolumeWords = {
-  names: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal", volume: "3D", all: "All" },
+  names: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal", volume: "3D", all: "Quad" },
+  tools: {
+    page: "Scroll",
+    cross: "Cross",
+    window: "Window",
+    pan: "Pan",
+    slab: "Slab",
+    rotate: "Rotate",
+    move: "Pan",
+    look: "Presets",
+    sides: "Views",
+    cut: "Crop",
+  },
   back: "Back",
   incomplete: "Incomplete",
   loading: "Rendering…",
   failed: "Cannot be rendered",
+  preview: "Preview",
+  settled: "Preview, refined",
+  isCut: "cropped",
+  retry: "Try again",
+  more: "More",
+  plane: "Thin",
+  mean: "Mean",
+  previous: "Previous",
+  next: "Next",
+  larger: "Larger",
+  smaller: "Smaller",
+  fit: "Fit",
+  middle: "To centre",
+  straighten: "Straighten",
+  file: "Default",
+  undo: "Undo",
+  redo: "Redo",
+  reset: "Reset",
+  uncut: "No crop",
+  wholeMip: "MIP shows all of the data and cannot be cropped: choose another preset",
+  tilt: "gantry tilt corrected",
+  spacing: "uneven spacing, resampled",
+  keys: "Keys",
+  invert: "Invert",
+  elder: "Large text",
+  language: "中文",
+  hide: "Hide",
   presets: {
     bone: "Bone",
     vessels: "Vessels",
     muscle: "Muscle",
+    skin: "Skin",
     lung: "Lung",
+    airway: "Airway",
     mr: "MR",
     pet_hot: "PET hot",
     mip: "MIP",
   },
+  projections: { maximum: "MIP", minimum: "MinIP", mean: "mean" },
+  sides: { L: "L", R: "R", A: "A", P: "P", H: "H", F: "F" },
+  trims: { L: "Cut L", R: "Cut R", A: "Cut A", P: "Cut P", H: "Cut H", F: "Cut F" },
+  turns: { left: "Left", right: "Right", up: "Up", down: "Down" },
+  reasons: {
+    geometry: "the images tell no place",
+    colour: "colour images make no volume",
+    size: "the images differ in size",
+    spacing: "the images differ in pixel spacing",
+    orientation: "the images differ in direction",
+    alignment: "the images are not aligned",
+    "one place": "all images are at one place",
+  },
+  missing: (count) => `${count} slice${count === 1 ? "" : "s"} missing`,
+  card: [
+    ["↑ ↓", "Previous / next layer; 3D: tilt"],
+    ["← →", "Previous / next picture; 3D: turn"],
+    ["Home End", "First / last layer"],
+    ["D", "Scroll"],
+    ["X", "Crosshair"],
+    ["W", "Window"],
+    ["P", "Pan"],
+    ["T", "Slab: thin, 5, 10, 20 mm"],
+    ["1-9 / 0", "CT windows / the file's"],
+    ["I", "Invert"],
+    ["+ - =", "Larger, smaller, fit"],
+    ["C", "Crop"],
+    ["F", "Four / one"],
+    ["Ctrl+Z / Y", "Undo / redo"],
+    ["Space", "Reset"],
+    ["Esc", "Back"],
+  ],
 };
 
 export function volumeWords(language: "zh" | "en"): VolumeWords {
@@ -49,6 +237,6 @@ export function volumeWords(language: "zh" | "en"): VolumeWords {
 
 /** The server's transfer functions that serve a modality, the usual one first. */
 export function presetsOf(modality: string): readonly string[] {
-  if (modality === "CT") return ["bone", "vessels", "muscle", "lung", "mip"];
-  return modality === "MR" ? ["mr", "mip"] : ["pet_hot", "mip"];
+  if (modality === "CT") return ["bone", "vessels", "muscle", "skin", "lung", "airway", "mip"];
+  return modality === "MR" ? ["mr", "mip"] : ["mip", "pet_hot"];
 }

@@ -28,6 +28,7 @@ const WORDS = {
   images: ["影像", "Images"],
   unit: ["幅", ""],
   view: ["看影像", "View"],
+  volume: ["三维", "3D"],
   share: ["分享", "Share"],
   arriving: ["影像正在上传", "Arriving"],
   conflict: ["有冲突影像", "Conflicts"],

@@ -1,0 +1,220 @@
+// What the page of planes and the rendering shows, as one value; and as a screen of the viewer's links and back.
+
+import type { AnyView, PlaneView, ScreenState, VolumeView } from "../viewport/state";
+import {
+  add,
+  type Bounds,
+  type Camera,
+  cross,
+  type Directions,
+  dot,
+  facing,
+  middleOf,
+  normalOf,
+  scaled,
+  type Vector,
+} from "./geometry";
+
+export const PLANES = ["axial", "coronal", "sagittal"] as const;
+export type Plane = (typeof PLANES)[number];
+export type Kind = Plane | "volume";
+export const KINDS: readonly Kind[] = [...PLANES, "volume"];
+export type Shown = Kind | "all";
+export type Projection = "mean" | "maximum" | "minimum";
+
+/** One plane's picture. It goes through the page's crossing point; `middleMm` projected on it is the picture's middle. */
+export interface PlaneLook extends Directions {
+  /** Null: the middle of the volume. */
+  readonly middleMm: Vector | null;
+  /** Millimetres of the shorter side; null: all of the volume. */
+  readonly fieldMm: number | null;
+}
+
+export interface PageState {
+  readonly series: number;
+  readonly shown: Shown;
+  /** The point that all three planes go through; null until the volume's place is known. */
+  readonly crossMm: Vector | null;
+  readonly planes: Readonly<Record<Plane, PlaneLook>>;
+  /** 0: a plane. */
+  readonly thicknessMm: number;
+  readonly projection: Projection;
+  /** Null: the file's. */
+  readonly window: { readonly center: number; readonly width: number } | null;
+  readonly invert: boolean;
+  /** Null: from the front. */
+  readonly camera: Camera | null;
+  readonly cameraFieldMm: number | null;
+  readonly transfer: string;
+  /** What lies outside of it is cut away. */
+  readonly box: Bounds | null;
+}
+
+const LOOKS: Readonly<Record<Plane, PlaneLook>> = {
+  axial: { right: [1, 0, 0], down: [0, 1, 0], middleMm: null, fieldMm: null },
+  coronal: { right: [1, 0, 0], down: [0, 0, -1], middleMm: null, fieldMm: null },
+  sagittal: { right: [0, 1, 0], down: [0, 0, -1], middleMm: null, fieldMm: null },
+};
+
+export function initialPage(series: number, shown: Shown, transfer: string): PageState {
+  return {
+    series,
+    shown,
+    crossMm: null,
+    planes: LOOKS,
+    thicknessMm: 0,
+    projection: "maximum",
+    window: null,
+    invert: false,
+    camera: null,
+    cameraFieldMm: null,
+    transfer,
+    box: null,
+  };
+}
+
+/** As opened: planes, slab, window, camera and cuts; what is on screen and the preset stay. */
+export function resetPage(page: PageState): PageState {
+  return initialPage(page.series, page.shown, page.transfer);
+}
+
+/** The planes along the patient's axes again, each whole; the crossing point stays. */
+export function straightened(page: PageState): PageState {
+  return { ...page, planes: LOOKS };
+}
+
+export function withPlane(page: PageState, plane: Plane, change: Partial<PlaneLook>): PageState {
+  return { ...page, planes: { ...page.planes, [plane]: { ...page.planes[plane], ...change } } };
+}
+
+/** With a place for everything that has none yet: in the middle of the volume, the rendering from the front. */
+export function settled(page: PageState, bounds: Bounds): PageState {
+  const middleMm = middleOf(bounds);
+  const look = (plane: Plane): PlaneLook => ({
+    ...page.planes[plane],
+    middleMm: page.planes[plane].middleMm ?? middleMm,
+  });
+  return {
+    ...page,
+    crossMm: page.crossMm ?? middleMm,
+    planes: { axial: look("axial"), coronal: look("coronal"), sagittal: look("sagittal") },
+    camera: page.camera ?? facing("A", bounds),
+  };
+}
+
+/** The middle of a plane's picture; null until the volume's place is known. */
+export function centerOf(page: PageState, plane: Plane): Vector | null {
+  const { crossMm } = page;
+  const { middleMm, ...look } = page.planes[plane];
+  if (!crossMm || !middleMm) return null;
+  const normal = normalOf(look);
+  return add(middleMm, normal, dot(normal, crossMm) - dot(normal, middleMm));
+}
+
+/** How a plane lies in another's picture: a unit vector (right, down). They are never parallel. */
+export function lineOf(page: PageState, plane: Plane, on: Plane): readonly [number, number] {
+  const look = page.planes[on];
+  const along = cross(normalOf(look), normalOf(page.planes[plane]));
+  const [x, y] = [dot(along, look.right), dot(along, look.down)];
+  const length = Math.hypot(x, y) || 1;
+  return [x / length, y / length];
+}
+
+// Screens -------------------------------------------------------------------------------------------------------
+
+function planeView(page: PageState, plane: Plane, fieldMm: number): PlaneView | null {
+  const centerMm = centerOf(page, plane);
+  if (!centerMm) return null;
+  const { right, down } = page.planes[plane];
+  return {
+    kind: "plane",
+    series: page.series,
+    centerMm,
+    right,
+    down,
+    fieldMm: page.planes[plane].fieldMm ?? fieldMm,
+    thicknessMm: page.thicknessMm,
+    projection: page.projection,
+    windowCenter: page.window?.center ?? null,
+    windowWidth: page.window?.width ?? null,
+    invert: page.invert,
+  };
+}
+
+function volumeView(page: PageState, fieldMm: number): VolumeView | null {
+  if (!page.camera) return null;
+  return {
+    kind: "volume",
+    series: page.series,
+    fused: null,
+    cameraMm: page.camera.position,
+    targetMm: page.camera.focal_point,
+    up: page.camera.view_up,
+    fieldMm: page.cameraFieldMm ?? fieldMm,
+    cuts: [],
+    boxMm: page.box && [page.box.low, page.box.high],
+    transfer: page.transfer,
+    windowCenter: null,
+    windowWidth: null,
+  };
+}
+
+/** A screen of 2 x 2 places with the one that is large active, or of 4 places beside each other when all are seen.
+ * Null until the volume's place is known. `fieldMm` of what is shown whole. */
+export function screenOfPage(
+  study: number,
+  page: PageState,
+  fieldMm: Readonly<Record<Kind, number>>,
+): ScreenState | null {
+  const views = PLANES.map((plane): AnyView | null => planeView(page, plane, fieldMm[plane]));
+  views.push(volumeView(page, fieldMm.volume));
+  if (views.includes(null)) return null;
+  const layout = page.shown === "all" ? { rows: 2, columns: 2 } : { rows: 1, columns: 4 };
+  return { version: 2, study, layout, active: Math.max(0, KINDS.indexOf(page.shown as Kind)), views };
+}
+
+/** The page of a screen that `screenOfPage` made; null for any other. */
+export function pageOfScreen(screen: ScreenState): PageState | null {
+  const [axial, coronal, sagittal, volume] = screen.views;
+  if (screen.views.length !== 4 || volume?.kind !== "volume") return null;
+  if (axial?.kind !== "plane" || coronal?.kind !== "plane" || sagittal?.kind !== "plane") return null;
+  const { series } = axial;
+  if ([coronal, sagittal, volume].some((view) => view.series !== series)) return null;
+  const crossMm = crossing([axial, coronal, sagittal]);
+  if (!crossMm) return null;
+  const look = ({ right, down, centerMm, fieldMm }: PlaneView): PlaneLook => ({
+    right,
+    down,
+    middleMm: centerMm,
+    fieldMm,
+  });
+  const { windowCenter: center, windowWidth: width } = axial;
+  return {
+    series,
+    shown: screen.layout.rows === 2 ? "all" : (KINDS[screen.active] ?? "axial"),
+    crossMm,
+    planes: { axial: look(axial), coronal: look(coronal), sagittal: look(sagittal) },
+    thicknessMm: axial.thicknessMm,
+    projection: axial.projection,
+    window: center === null || width === null ? null : { center, width },
+    invert: axial.invert,
+    camera: { position: volume.cameraMm, focal_point: volume.targetMm, view_up: volume.up },
+    cameraFieldMm: volume.fieldMm,
+    transfer: typeof volume.transfer === "string" ? volume.transfer : "bone",
+    box: volume.boxMm ? { low: volume.boxMm[0], high: volume.boxMm[1] } : null,
+  };
+}
+
+/** The point on three planes; null where they are not across each other. */
+function crossing(planes: readonly PlaneView[]): Vector | null {
+  const normals = planes.map(normalOf);
+  const [a, b, c] = normals as [Vector, Vector, Vector];
+  if (Math.abs(dot(a, b)) + Math.abs(dot(b, c)) + Math.abs(dot(c, a)) > 0.01) return null;
+  return planes.reduce<Vector>(
+    (sum, plane, index) => {
+      const normal = normals[index] as Vector;
+      return add(sum, scaled(normal, dot(normal, plane.centerMm)));
+    },
+    [0, 0, 0],
+  );
+}
