@@ -151,6 +151,7 @@ export abstract class Pane {
 
   /** At most once for each frame of the screen, and not faster than pictures come. */
   private askSoon(): void {
+    this.place.dataset["state"] = "asking";
     if (!this.frame && !this.timer) this.frame = window.requestAnimationFrame(() => this.ask());
   }
 
@@ -166,14 +167,23 @@ export abstract class Pane {
     }
     const message = this.isSeen ? this.message() : null;
     const wish = JSON.stringify(message);
-    if (!message || wish === this.wish) return;
+    if (!message || wish === this.wish) {
+      this.nameState();
+      return;
+    }
     window.clearTimeout(this.again);
     generation += 1;
     this.wish = wish;
     this.asked = generation;
     this.askedAt = performance.now();
-    this.place.dataset["asked"] = String(generation);
     this.host.want(this.viewport, { t: "view", ...message, viewport: this.viewport, generation });
+  }
+
+  /** `settled`: the full picture of what was asked for last is here. */
+  private nameState(): void {
+    const isWaiting = this.frame > 0 || this.timer > 0;
+    const isHere = this.drawn === this.asked && this.drawnQuality === "refined" && !isWaiting;
+    this.place.dataset["state"] = isHere ? "settled" : "asking";
   }
 
   /** Pixels to ask for. */
@@ -208,7 +218,7 @@ export abstract class Pane {
     const complete = header.complete ?? 100;
     const { dataset } = this.place;
     dataset["quality"] = header.quality;
-    dataset["drawn"] = String(header.generation);
+    this.nameState();
     dataset["complete"] = String(complete);
     this.state.classList.toggle("incomplete", complete < 100);
     const quality = header.quality === "refined" ? words.settled : words.preview;
