@@ -36,6 +36,11 @@ READY_MS = 30_000
 _SETTLED = '.quality:is([data-quality="refined"], [data-quality="lossless"])'
 
 
+_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))"
+_SETTLED_PANES = """() => [...document.querySelectorAll("#volume .pane")].filter(pane => pane.clientWidth > 0)
+  .every(pane => pane.dataset.state === "settled" && pane.dataset.complete === "100")"""
+
+
 def chromium_path() -> str | None:
     """Debian's Chromium; None where it is not installed."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
@@ -80,6 +85,13 @@ def settle(page: Page) -> None:
     page.wait_for_load_state("networkidle", timeout=READY_MS)
 
 
+def settle_volume(page: Page) -> None:
+    """Until every picture of the planes' page that is seen is the full one of all slices."""
+    page.wait_for_selector("#volume .pane")
+    page.evaluate(_FRAMES)
+    page.wait_for_function(_SETTLED_PANES, timeout=4 * READY_MS)
+
+
 def _take(page: Page, folder: Path, name: str, device: str) -> None:
     path = folder / f"{name}-{device}.png"
     page.screenshot(path=path)
@@ -102,6 +114,14 @@ def take_all(browser: Browser, url: str, username: str, password: str, folder: P
         page.goto(f"{url}/viewer/{first_study(staff, url, 'CT')}")
         settle(page)
         _take(page, folder, "viewer", device)
+        page.goto("about:blank")  # the same page with another hash is not loaded again
+        page.goto(f"{url}/viewer/{first_study(staff, url, 'CT')}#volume")
+        settle_volume(page)
+        _take(page, folder, "volume", device)
+        if device == "phone":
+            page.locator("#volume .tabs .volume").click()
+            settle_volume(page)
+            _take(page, folder, "volume-rendering", device)
         study = first_study(staff, url, "MR")
         made = staff.request.post(f"{url}/api/studies/{study}/shares", data={"days": 7}, headers={"Origin": url}).json()
         staff.close()

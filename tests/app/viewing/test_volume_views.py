@@ -90,6 +90,7 @@ async def test_rule_23_errors_harm_no_other_view(house: House) -> None:
             await viewer.send(**{"t": "view", "series": series, "generation": 7, **SLAB, **wrong})
             error = await viewer.text("error")
             assert (error["code"], error["viewport"], error["generation"]) == (code, "m", 7), wrong
+        assert error["data"]["what"] == "one place"
         await viewer.send(t="view", series=series, generation=8, **SLAB)
         assert (await refined(viewer))[0]["generation"] == 8
 

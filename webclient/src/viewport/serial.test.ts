@@ -33,6 +33,7 @@ const PLANE: PlaneView = {
   windowCenter: null,
   windowWidth: null,
   invert: false,
+  fused: { series: 13, colourMap: "hot", opacity: 0.6 },
 };
 const VOLUME: VolumeView = {
   kind: "volume",
@@ -81,6 +82,11 @@ describe("round trip", () => {
 });
 
 describe("an older value", () => {
+  it("of a plane without fusion has none", () => {
+    const { fused: _, ...old } = PLANE;
+    const parsed = parseScreen(JSON.stringify({ ...screenOf(1, PLANE), views: [old] }));
+    expect(parsed).toEqual(screenOf(1, { ...PLANE, fused: null }));
+  });
   it("of a volume without a box has none", () => {
     const { boxMm: _, ...old } = VOLUME;
     const parsed = parseScreen(JSON.stringify({ ...screenOf(1, VOLUME), views: [old] }));
@@ -113,6 +119,10 @@ describe("garbage is refused", () => {
     ["a vector of four", { views: [{ ...PLANE, centerMm: [1, 2, 3, 4] }, null, null, null] }],
     ["a transfer function that is a path", { views: [{ ...VOLUME, transfer: "../x" }, null, null, null] }],
     ["a colour beyond one", { views: [{ ...VOLUME, transfer: [[0, 2, 0, 0, 1]] }, null, null, null] }],
+    [
+      "a map that is a path",
+      { views: [{ ...PLANE, fused: { ...PLANE.fused, colourMap: "../x" } }, null, null, null] },
+    ],
     ["a box of one corner", { views: [{ ...VOLUME, boxMm: [[0, 0, 0]] }, null, null, null] }],
     ["a hundred cuts", { views: [{ ...VOLUME, cuts: Array(100).fill(VOLUME.cuts[0]) }, null, null, null] }],
   ];

@@ -94,14 +94,28 @@ function planeView(from: Fields): PlaneView {
     projection: one(from["projection"], ["mean", "maximum", "minimum"]),
     ...windowOf(from),
     invert: flag(from["invert"]),
+    fused: fusedOf(from["fused"]),
+  };
+}
+
+function nameOf(value: unknown): string {
+  if (typeof value !== "string" || !/^[a-z0-9_-]{1,32}$/.test(value)) throw new Refused("name");
+  return value;
+}
+
+/** Links from before there was fusion have none. */
+function fusedOf(value: unknown): PlaneView["fused"] {
+  if (value === undefined || value === null) return null;
+  const from = fields(value);
+  return {
+    series: whole(from["series"]),
+    colourMap: nameOf(from["colourMap"]),
+    opacity: number(from["opacity"], 0, 1),
   };
 }
 
 function transferOf(value: unknown): VolumeView["transfer"] {
-  if (typeof value === "string") {
-    if (!/^[a-z0-9_-]{1,32}$/.test(value)) throw new Refused("name");
-    return value;
-  }
+  if (typeof value === "string") return nameOf(value);
   return list(value, MOST_POINTS).map((point) => {
     const [at, ...rgba] = list(point, 5);
     const [red, green, blue, opacity] = rgba.map((part) => number(part, 0, 1));

@@ -36,6 +36,15 @@ export interface PlaneView {
   readonly windowCenter: number | null;
   readonly windowWidth: number | null;
   readonly invert: boolean;
+  /** A series laid over it in colour; null for none. */
+  readonly fused: Fused | null;
+}
+
+export interface Fused {
+  readonly series: number;
+  /** A name of the server's colour maps. */
+  readonly colourMap: string;
+  readonly opacity: number;
 }
 
 /** A volume seen by a camera. */

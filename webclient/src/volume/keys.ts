@@ -56,6 +56,7 @@ function acts(page: VolumePage): Record<string, () => void> {
 /** What a key does; null where the page or a button keeps it. */
 export function keyOf(page: VolumePage, event: KeyboardEvent): (() => void) | null {
   if (event.isComposing || event.altKey) return null;
+  if (document.activeElement instanceof HTMLInputElement && event.key !== "Escape") return null;
   const onButton = document.activeElement instanceof HTMLButtonElement;
   if (onButton && (event.key === " " || event.key === "Enter")) return null;
   const held = event.ctrlKey || event.metaKey;

@@ -2,8 +2,10 @@
 
 import type { PictureHeader } from "../net/stream";
 import { element, icon } from "../viewer/dom";
+import type { SeriesEntry } from "../viewer/manifest";
 import type { Viewer } from "../viewer/viewer";
 import { screenFragment } from "../viewport/serial";
+import type { Fused } from "../viewport/state";
 import { type Face, trimmed } from "./box";
 import { type Bounds, boundsOf, stepMm, type Vector } from "./geometry";
 import { History } from "./history";
@@ -33,6 +35,7 @@ const WIDE = "(min-width: 1024px)";
 /** Later than the viewer's own, which a Back sets off as well. */
 const SAVE_MS = 400;
 const MOST_RETRIES = 3;
+const FEWEST_FRAMES = 8;
 
 const includes = <T extends string>(list: readonly T[], name: string): name is T =>
   (list as readonly string[]).includes(name);
@@ -106,6 +109,14 @@ export class VolumePage implements PlaneHost, RenderingHost {
 
   get modality(): string {
     return this.viewer.study.entry(this.state.series).modality;
+  }
+
+  /** PET series that can lie over this one. */
+  get overlays(): readonly SeriesEntry[] {
+    if (this.modality === "PT") return [];
+    return this.viewer.boot.series.filter(
+      (entry) => entry.modality === "PT" && entry.frame_count >= FEWEST_FRAMES,
+    );
   }
 
   get cutting(): boolean {
@@ -264,7 +275,7 @@ export class VolumePage implements PlaneHost, RenderingHost {
       if (panel === "rotate" || panel === "move") this.volumeTool = panel;
       if (this.active !== "volume") this.active = "volume";
     } else if (includes(PLANE_TOOLS, panel)) {
-      if (panel !== "slab") this.planeTool = panel;
+      if (panel !== "slab" && panel !== "fusion") this.planeTool = panel;
       if (this.active === "volume") this.active = "axial";
     }
     const isSeen = this.state.shown === "all" || this.state.shown === this.active;
@@ -322,6 +333,16 @@ export class VolumePage implements PlaneHost, RenderingHost {
 
   invert(): void {
     this.set({ invert: !this.state.invert });
+  }
+
+  fuse(fused: Fused | null): void {
+    this.set({ fused });
+  }
+
+  /** One step of undo for the whole way of a slider. */
+  blend(opacity: number): void {
+    const { fused } = this.state;
+    if (fused) this.change({ ...this.state, fused: { ...fused, opacity } });
   }
 
   toMiddle(): void {

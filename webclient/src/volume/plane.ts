@@ -77,8 +77,13 @@ export class PlanePane extends Pane {
       window_center: state.window.center,
       window_width: state.window.width,
     };
+    const fused = state.fused && {
+      overlay: state.fused.series,
+      colour_map: state.fused.colourMap,
+      opacity: state.fused.opacity,
+    };
     return {
-      kind: "slab",
+      kind: fused ? "fusion" : "slab",
       series: state.series,
       width,
       height,
@@ -88,6 +93,7 @@ export class PlanePane extends Pane {
       thickness_mm: state.thicknessMm,
       projection: state.projection,
       ...window,
+      ...fused,
       invert: state.invert,
     };
   }
@@ -101,7 +107,8 @@ export class PlanePane extends Pane {
     const { center, width } = state.window ?? this.shownWindow;
     const slab = state.thicknessMm ? `${state.thicknessMm} mm ${words.projections[state.projection]}` : "";
     const place = state.crossMm ? placeText(state.crossMm, this.normal) : "";
-    return [place, slab, `W${Math.round(width)} L${Math.round(center)}`].filter(Boolean).join(" · ");
+    const over = state.fused ? `${words.tools["fusion"]} ${Math.round(state.fused.opacity * 100)} %` : "";
+    return [place, slab, over, `W${Math.round(width)} L${Math.round(center)}`].filter(Boolean).join(" · ");
   }
 
   override async receive(header: VolumeHeader, bytes: ArrayBuffer): Promise<void> {

@@ -1,6 +1,6 @@
 // What the page of planes and the rendering shows, as one value; and as a screen of the viewer's links and back.
 
-import type { AnyView, PlaneView, ScreenState, VolumeView } from "../viewport/state";
+import type { AnyView, Fused, PlaneView, ScreenState, VolumeView } from "../viewport/state";
 import {
   add,
   type Bounds,
@@ -42,6 +42,8 @@ export interface PageState {
   /** Null: the file's. */
   readonly window: { readonly center: number; readonly width: number } | null;
   readonly invert: boolean;
+  /** A series in colour over the planes. */
+  readonly fused: Fused | null;
   /** Null: from the front. */
   readonly camera: Camera | null;
   readonly cameraFieldMm: number | null;
@@ -66,6 +68,7 @@ export function initialPage(series: number, shown: Shown, transfer: string): Pag
     projection: "maximum",
     window: null,
     invert: false,
+    fused: null,
     camera: null,
     cameraFieldMm: null,
     transfer,
@@ -138,6 +141,7 @@ function planeView(page: PageState, plane: Plane, fieldMm: number): PlaneView | 
     windowCenter: page.window?.center ?? null,
     windowWidth: page.window?.width ?? null,
     invert: page.invert,
+    fused: page.fused,
   };
 }
 
@@ -198,6 +202,7 @@ export function pageOfScreen(screen: ScreenState): PageState | null {
     projection: axial.projection,
     window: center === null || width === null ? null : { center, width },
     invert: axial.invert,
+    fused: axial.fused,
     camera: { position: volume.cameraMm, focal_point: volume.targetMm, view_up: volume.up },
     cameraFieldMm: volume.fieldMm,
     transfer: typeof volume.transfer === "string" ? volume.transfer : "bone",

@@ -9,12 +9,13 @@ import { PLANES } from "./state";
 import { presetsOf } from "./words";
 
 /** Tools of the planes, and of the rendering; the last of each open their row only. */
-export const PLANE_TOOLS = ["page", "cross", "window", "pan", "slab"] as const;
+export const PLANE_TOOLS = ["page", "cross", "window", "pan", "slab", "fusion"] as const;
 export const VOLUME_TOOLS = ["rotate", "move", "look", "sides", "cut"] as const;
 export type Panel = (typeof PLANE_TOOLS)[number] | (typeof VOLUME_TOOLS)[number];
 
 const THICKNESSES_MM = [0, 5, 10, 20];
 const PROJECTIONS = ["maximum", "minimum", "mean"] as const;
+const COLOUR_MAPS = ["hot", "pet", "cool", "gray"];
 const TURN_SHARE = 1 / 12;
 const TRIM_SHARE = 0.1;
 const SVG = "http://www.w3.org/2000/svg";
@@ -24,6 +25,7 @@ const PATHS: Record<string, string> = {
   slab: "M4 9l8-4 8 4-8 4zM4 15l8 4 8-4",
   look: "M12 4a8 8 0 1 0 0 16c2 0 1-2 1-3 0-2 7 0 7-5a8 8 0 0 0-8-8zM8 11h.01M11 8h.01M15 9h.01",
   sides: "M12 3l8 4.5v9L12 21l-8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9",
+  fusion: "M9 5a7 7 0 1 0 0 14A7 7 0 1 0 9 5zM15 5a7 7 0 1 0 0 14 7 7 0 1 0 0-14z",
   cut: "M7 3v14h14M3 7h14v14",
 };
 
@@ -35,6 +37,9 @@ interface Choice {
   /** What a test or a style tells it by. */
   readonly name?: string;
   act?(): void;
+  /** A slider from 0 to 1 instead of a button: where it stands, and what its movement does. */
+  readonly value?: number;
+  slide?(value: number): void;
 }
 
 const DIVIDER: Choice = { text: "|" };
@@ -107,6 +112,8 @@ export class Tools {
       button.setAttribute("aria-pressed", String(held || (name === page.panel && !held)));
       button.classList.toggle("open", name === page.panel);
     }
+    const fusion = this.buttons.get("fusion");
+    if (fusion) fusion.hidden = page.overlays.length === 0;
     for (const [name, can] of [
       ["undo", page.history.canUndo],
       ["redo", page.history.canRedo],
@@ -119,8 +126,15 @@ export class Tools {
 
   /** The row anew where anything of it is another. Where it was scrolled to and what has the focus stay. */
   private fill(choices: readonly Choice[]): void {
-    const now = JSON.stringify([this.page.panel, choices]);
-    if (now === this.shown) return;
+    const now = JSON.stringify([this.page.panel, choices], (key, value) =>
+      key === "value" ? undefined : value,
+    );
+    if (now === this.shown) {
+      const slider = this.row.querySelector("input");
+      const at = choices.find((choice) => choice.slide)?.value;
+      if (slider && at !== undefined && slider !== document.activeElement) slider.value = String(at);
+      return;
+    }
     const isSame = this.shown.startsWith(JSON.stringify([this.page.panel]).slice(0, -1));
     const { scrollLeft } = this.row;
     const focused = [...this.row.children].indexOf(document.activeElement as Element);
@@ -132,6 +146,7 @@ export class Tools {
 
   private chip(choice: Choice): HTMLElement {
     if (choice === DIVIDER) return element("i", { class: "divider" });
+    if (choice.slide) return this.slider(choice);
     if (!choice.act) return element("span", { class: "hint" }, choice.text);
     const made = element("button", { type: "button", class: "chip" }, choice.text);
     if (choice.pressed !== undefined) made.setAttribute("aria-pressed", String(choice.pressed));
@@ -140,6 +155,20 @@ export class Tools {
     made.disabled = choice.disabled === true;
     made.addEventListener("click", () => choice.act?.());
     return made;
+  }
+
+  private slider(choice: Choice): HTMLElement {
+    const made = element("input", {
+      type: "range",
+      min: "0",
+      max: "1",
+      step: "0.05",
+      "aria-label": choice.text,
+    });
+    made.value = String(choice.value ?? 0);
+    made.addEventListener("input", () => choice.slide?.(Number(made.value)));
+    made.addEventListener("change", () => this.page.rest());
+    return element("label", { class: "slide" }, choice.text, made);
   }
 
   // The rows ----------------------------------------------------------------------------------------------------
@@ -154,6 +183,8 @@ export class Tools {
         return this.windows();
       case "slab":
         return this.slabs();
+      case "fusion":
+        return this.fusion();
       case "rotate":
         return [...this.turns(), DIVIDER, ...this.sizes()];
       case "look":
@@ -238,6 +269,37 @@ export class Tools {
       act: () => page.setSlab(now, kind),
     }));
     return [...thick, DIVIDER, ...kinds];
+  }
+
+  private fusion(): Choice[] {
+    const { page } = this;
+    const { fused } = page.state;
+    const none: Choice = {
+      text: page.words.none,
+      pressed: !fused,
+      name: "fuse-none",
+      act: () => page.fuse(null),
+    };
+    const series = page.overlays.map((entry, index) => ({
+      text: `${entry.modality} ${entry.number ?? index + 1}`,
+      pressed: fused?.series === entry.series,
+      name: `fuse-${index}`,
+      act: () => page.fuse({ colourMap: "hot", opacity: 0.6, ...fused, series: entry.series }),
+    }));
+    if (!fused) return [none, ...series];
+    const maps = COLOUR_MAPS.map((colourMap) => ({
+      text: page.words.maps[colourMap] ?? colourMap,
+      pressed: colourMap === fused.colourMap,
+      name: `map-${colourMap}`,
+      act: () => page.fuse({ ...fused, colourMap }),
+    }));
+    const opacity: Choice = {
+      text: page.words.opacity,
+      value: fused.opacity,
+      name: "opacity",
+      slide: (value) => page.blend(value),
+    };
+    return [none, ...series, DIVIDER, opacity, DIVIDER, ...maps];
   }
 
   private turns(): Choice[] {

@@ -32,6 +32,8 @@ interface Texts {
   readonly elder: string;
   readonly language: string;
   readonly hide: string;
+  readonly none: string;
+  readonly opacity: string;
 }
 
 type Named = Readonly<Record<string, string>>;
@@ -45,6 +47,7 @@ export interface VolumeWords extends Texts {
   /** Buttons that cut at a side, by its letter. */
   readonly trims: Named;
   readonly turns: Named;
+  readonly maps: Named;
   /** Why there is no volume (`volume.wrong_stack`). */
   readonly reasons: Named;
   readonly card: readonly (readonly [string, string])[];
@@ -59,6 +62,7 @@ const ZH: VolumeWords = {
     window: "调窗",
     pan: "移动",
     slab: "层厚",
+    fusion: "融合",
     rotate: "旋转",
     move: "移动",
     look: "预设",
@@ -96,6 +100,8 @@ const ZH: VolumeWords = {
   elder: "长辈版",
   language: "English",
   hide: "隐藏",
+  none: "不融合",
+  opacity: "不透明度",
   presets: {
     bone: "骨",
     vessels: "血管",
@@ -111,6 +117,7 @@ const ZH: VolumeWords = {
   sides: { L: "左L", R: "右R", A: "前A", P: "后P", H: "头H", F: "足F" },
   trims: { L: "切左", R: "切右", A: "切前", P: "切后", H: "切头", F: "切足" },
   turns: { left: "左转", right: "右转", up: "上翻", down: "下翻" },
+  maps: { hot: "热金属", pet: "彩虹", cool: "冷色", gray: "灰阶" },
   reasons: {
     geometry: "图像没有空间位置信息",
     colour: "彩色图像不能组成三维数据",
@@ -149,6 +156,7 @@ const EN: VolumeWords = {
     window: "Window",
     pan: "Pan",
     slab: "Slab",
+    fusion: "Fusion",
     rotate: "Rotate",
     move: "Pan",
     look: "Presets",
@@ -186,6 +194,8 @@ const EN: VolumeWords = {
   elder: "Large text",
   language: "中文",
   hide: "Hide",
+  none: "None",
+  opacity: "Opacity",
   presets: {
     bone: "Bone",
     vessels: "Vessels",
@@ -201,6 +211,7 @@ const EN: VolumeWords = {
   sides: { L: "L", R: "R", A: "A", P: "P", H: "H", F: "F" },
   trims: { L: "Cut L", R: "Cut R", A: "Cut A", P: "Cut P", H: "Cut H", F: "Cut F" },
   turns: { left: "Left", right: "Right", up: "Up", down: "Down" },
+  maps: { hot: "Hot metal", pet: "Rainbow", cool: "Cool", gray: "Gray" },
   reasons: {
     geometry: "the images tell no place",
     colour: "colour images make no volume",
