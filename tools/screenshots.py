@@ -36,7 +36,9 @@ READY_MS = 30_000
 _SETTLED = '.quality:is([data-quality="refined"], [data-quality="lossless"])'
 
 
-_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))"
+_FRAMES = (
+    "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))"
+)
 _SETTLED_PANES = """() => [...document.querySelectorAll("#volume .pane")].filter(pane => pane.clientWidth > 0)
   .every(pane => pane.dataset.state === "settled" && pane.dataset.complete === "100")"""
 

@@ -53,6 +53,7 @@ def opened(server: Server, study: int, kind: str, language: str = "zh-CN") -> It
         wire = Wire(page)
         page.goto(f"{server.http}/viewer/{study}#volume")
         page.wait_for_selector("#volume .pane")
+        page.wait_for_function("document.querySelector('#volume .pane[data-state]')")
         yield page, wire
 
 
@@ -197,8 +198,9 @@ def test_two_fingers_zoom_and_back_closes_the_page_only(server: Server, study: i
         wire.until(
             lambda: wire.last("axial")["pixel_spacing_mm"] == pytest.approx(before / 2, rel=0.05), "twice as large"
         )
+        depth = wire.last("axial")["center_mm"][2]
         touch(page, line((x, y + 60), (x, y - 60)))
-        wire.until(lambda: wire.last("axial")["center_mm"][2] > wire.views[0]["center_mm"][2] + 1, "layers back")
+        wire.until(lambda: wire.last("axial")["center_mm"][2] > depth + 1, "layers back")
         show(page, "三维")
         rested(page, "volume")
         scale = wire.last("volume")["camera"]["parallel_scale_mm"]

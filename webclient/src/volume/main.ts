@@ -33,6 +33,10 @@ class VolumeLayer implements PictureLayer {
     return isMine;
   }
 
+  online(connected: boolean): void {
+    this.page?.online(connected);
+  }
+
   forget(series: number): void {
     this.page?.forget(series);
   }

@@ -7,6 +7,7 @@ import type { VolumeWords } from "./words";
 export class Notice {
   readonly box = element("div", { class: "volume-notice", role: "alert", hidden: "" });
   readonly line = element("p", { class: "volume-report", role: "status", hidden: "" });
+  readonly lost = element("p", { class: "volume-report", role: "status", hidden: "" });
   private readonly text = element("p");
   private readonly again: HTMLButtonElement;
   private told = "";
@@ -44,6 +45,12 @@ export class Notice {
 
   close(): void {
     this.box.hidden = true;
+  }
+
+  /** The line is lost; "" takes it away. */
+  offline(text: string): void {
+    this.lost.hidden = text === "";
+    this.lost.textContent = text;
   }
 
   /** Missing slices and resampling, once: it can be put away. */

@@ -2,7 +2,7 @@
 
 import type { PictureHeader } from "../net/stream";
 import { element, icon } from "../viewer/dom";
-import type { SeriesEntry } from "../viewer/manifest";
+import type { Manifest, SeriesEntry } from "../viewer/manifest";
 import type { Viewer } from "../viewer/viewer";
 import { screenFragment } from "../viewport/serial";
 import type { Fused } from "../viewport/state";
@@ -27,6 +27,7 @@ import {
   screenOfPage,
   settled,
   straightened,
+  withPlane,
 } from "./state";
 import { type Panel, PLANE_TOOLS, Tools, VOLUME_TOOLS } from "./tools";
 import { presetsOf, type VolumeWords, volumeWords } from "./words";
@@ -35,6 +36,8 @@ const WIDE = "(min-width: 1024px)";
 /** Later than the viewer's own, which a Back sets off as well. */
 const SAVE_MS = 400;
 const MOST_RETRIES = 3;
+/** So long pictures wait to know where the volume lies; then they are asked for without. */
+const PLACE_MS = 2000;
 const FEWEST_FRAMES = 8;
 
 const includes = <T extends string>(list: readonly T[], name: string): name is T =>
@@ -61,6 +64,10 @@ export class VolumePage implements PlaneHost, RenderingHost {
   private readonly notice: Notice;
   private readonly beneath: Element[];
   private readonly resizing: ResizeObserver;
+  private known: Manifest | null = null;
+  private failed: Kind | null = null;
+  private panels: Record<"plane" | "volume", Panel> = { plane: "page", volume: "look" };
+  private waiting = true;
   private frame = 0;
   private saving = 0;
   private retries = 0;
@@ -97,8 +104,12 @@ export class VolumePage implements PlaneHost, RenderingHost {
     this.resizing = new ResizeObserver(() => this.refreshSoon());
     for (const pane of this.panes) this.resizing.observe(pane.place);
     viewer.study.ask(series);
+    window.setTimeout(() => {
+      this.waiting = false;
+      this.refreshSoon();
+    }, PLACE_MS);
     if (window.matchMedia("(pointer: fine)").matches) this.planeTool = "window";
-    this.panel = this.planeTool;
+    this.panel = this.panels.plane = this.planeTool;
     this.show(this.state.shown);
     this.root.focus();
   }
@@ -164,6 +175,7 @@ export class VolumePage implements PlaneHost, RenderingHost {
       attributes,
       bar,
       this.notice.line,
+      this.notice.lost,
       grid,
       foot,
       this.menu.sheet,
@@ -223,9 +235,22 @@ export class VolumePage implements PlaneHost, RenderingHost {
 
   private learnPlace(): void {
     const manifest = this.viewer.study.manifest(this.state.series);
-    if (this.bounds || !manifest) return;
+    if (!manifest || manifest === this.known) return;
+    this.known = manifest;
     this.bounds = boundsOf(manifest);
     this.apply(this.state);
+  }
+
+  get ready(): boolean {
+    return this.known !== null || !this.waiting;
+  }
+
+  /** The state with the sizes of the planes' pictures as they are now: turned, they are not fitted anew. */
+  fixed(): PageState {
+    return this.planes.reduce(
+      (page, pane) => withPlane(page, pane.plane, { fieldMm: pane.fieldMm }),
+      this.state,
+    );
   }
 
   stepMm(direction: Vector): number {
@@ -265,7 +290,7 @@ export class VolumePage implements PlaneHost, RenderingHost {
     const changes = (kind === "volume") !== (this.active === "volume");
     this.active = kind;
     // The row of the other kind of picture is of no use here.
-    if (changes) this.panel = kind === "volume" ? "look" : this.planeTool;
+    if (changes) this.panel = this.panels[kind === "volume" ? "volume" : "plane"];
     this.refreshSoon();
   }
 
@@ -273,8 +298,10 @@ export class VolumePage implements PlaneHost, RenderingHost {
     this.panel = panel;
     if (includes(VOLUME_TOOLS, panel)) {
       if (panel === "rotate" || panel === "move") this.volumeTool = panel;
-      if (this.active !== "volume") this.active = "volume";
+      this.panels.volume = panel;
+      this.active = "volume";
     } else if (includes(PLANE_TOOLS, panel)) {
+      this.panels.plane = panel;
       if (panel !== "slab" && panel !== "fusion") this.planeTool = panel;
       if (this.active === "volume") this.active = "axial";
     }
@@ -382,9 +409,12 @@ export class VolumePage implements PlaneHost, RenderingHost {
     if (header.series === this.state.series) void pane?.receive(header as VolumeHeader, bytes);
   }
 
-  learn(header: VolumeHeader): void {
+  learn(header: VolumeHeader, kind: Kind): void {
     this.retries = 0;
-    this.notice.close();
+    if (kind === this.failed) {
+      this.failed = null;
+      this.notice.close();
+    }
     if (header.quality === "refined" && header.report) this.notice.report(header.report);
     if (!this.bounds) this.refreshSoon();
   }
@@ -397,7 +427,12 @@ export class VolumePage implements PlaneHost, RenderingHost {
       return;
     }
     pane?.fail(this.words.failed);
+    this.failed = pane?.kind ?? null;
     this.notice.complain(error, this.language);
+  }
+
+  online(connected: boolean): void {
+    this.notice.offline(connected ? "" : this.viewer.t("offline"));
   }
 
   /** All pictures anew: after an error, or when the series has other images. */
@@ -409,7 +444,6 @@ export class VolumePage implements PlaneHost, RenderingHost {
   /** The series grew. */
   forget(series: number): void {
     if (series !== this.state.series) return;
-    this.bounds = null;
     this.viewer.study.ask(series);
     this.again();
   }

@@ -39,6 +39,8 @@ export interface PaneHost {
   readonly state: PageState;
   /** Null until the series' manifest is here, or where it tells no places. */
   readonly bounds: Bounds | null;
+  /** Where the volume lies is known, or has not become known for long. */
+  readonly ready: boolean;
   /** Left and right are told as words too. */
   readonly plainSides: boolean;
   change(next: PageState): void;
@@ -126,7 +128,7 @@ export abstract class Pane {
     this.move();
     this.overlay();
     this.facts.textContent = this.told();
-    const message = this.message();
+    const message = this.host.ready ? this.message() : null;
     if (message && JSON.stringify(message) !== this.wish) this.askSoon();
   }
 

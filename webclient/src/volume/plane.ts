@@ -23,6 +23,8 @@ export type PlaneTool = "page" | "cross" | "window" | "pan";
 
 export interface PlaneHost extends PaneHost {
   readonly planeTool: PlaneTool;
+  /** The state in which pictures keep their size when they are turned. */
+  fixed(): PageState;
   /** Millimetres from one layer to the next along a direction. */
   stepMm(direction: Vector): number;
 }
@@ -195,7 +197,7 @@ export class PlanePane extends Pane {
       const others = PLANES.filter((plane) => plane !== this.plane);
       const next = others.reduce(
         (page, plane) => withPlane(page, plane, turnedPlane(page.planes[plane], this.normal, angle)),
-        state,
+        this.host.fixed(),
       );
       this.host.change(next);
       return;
@@ -262,6 +264,8 @@ export class PlanePane extends Pane {
       this.byFinger = event.pointerType !== "mouse";
       this.grabbed =
         event.isPrimary && event.button === 0 ? this.grab(...this.at(event.clientX, event.clientY)) : null;
+      const isClick = !this.byFinger && event.button === 0 && !this.grabbed;
+      if (isClick && this.host.planeTool === "cross") this.crossTo(...this.at(event.clientX, event.clientY));
     });
     place.addEventListener("pointermove", (event) => {
       if (event.pointerType !== "mouse" || event.buttons) return;
