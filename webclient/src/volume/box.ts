@@ -32,6 +32,7 @@ export const FACES: readonly (readonly [string, Face])[] = [
 
 /** Thinner is no box. */
 const THINNEST_MM = 5;
+const EDGE_PX = 28;
 const SVG = "http://www.w3.org/2000/svg";
 
 /** The box with a face at another place, within the bounds and not thinner than 5 mm. */
@@ -69,6 +70,9 @@ function svg(name: string, attributes: Record<string, string | number>, text = "
   return made;
 }
 
+/** A handle of a face outside of the picture stands at its edge. */
+const within = (at: number, size: number): number => Math.min(size - EDGE_PX, Math.max(EDGE_PX, at));
+
 type Place = readonly [number, number];
 
 /** The picture of the box for one camera. `mm`: of a CSS px. */
@@ -93,7 +97,8 @@ export class BoxDrawing {
       if (Math.hypot(...perMm) * mm < 0.2) continue;
       const middle = middleOf(box);
       const way = box[face.end][face.axis] - middle[face.axis];
-      const at = place(add(middle, normal, way));
+      const [x, y] = place(add(middle, normal, way));
+      const at: Place = [within(x, size.width), within(y, size.height)];
       this.handles.push({ face, at, perMm });
       this.drawing.append(
         svg("circle", { cx: at[0], cy: at[1], r: 13 }),

@@ -109,7 +109,7 @@ export class Tools {
     const { page } = this;
     for (const [name, button] of this.buttons) {
       const held = name === page.planeTool || name === page.volumeTool;
-      button.setAttribute("aria-pressed", String(held || (name === page.panel && !held)));
+      button.setAttribute("aria-pressed", String(held || name === page.panel));
       button.classList.toggle("open", name === page.panel);
     }
     const fusion = this.buttons.get("fusion");
