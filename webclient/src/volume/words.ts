@@ -126,6 +126,7 @@ const ZH: VolumeWords = {
     orientation: "图像方向不一致",
     alignment: "图像没有对齐",
     "one place": "图像都在同一位置，没有深度",
+    "no slice can be decoded": "没有一幅图像能解码",
   },
   missing: (count) => `缺少 ${count} 层`,
   card: [
@@ -220,6 +221,7 @@ const EN: VolumeWords = {
     orientation: "the images differ in direction",
     alignment: "the images are not aligned",
     "one place": "all images are at one place",
+    "no slice can be decoded": "no image can be decoded",
   },
   missing: (count) => `${count} slice${count === 1 ? "" : "s"} missing`,
   card: [
