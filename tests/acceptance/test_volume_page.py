@@ -305,7 +305,7 @@ def test_ways_in_and_large_text(server: Server, study: int, kind: str) -> None:
         log_in(context, server.http, server.username, server.password)
         page = context.new_page()
         page.goto(f"{server.http}/studies?q=VOLUME-PAGE")
-        page.get_by_role("link", name="三维").click()
+        page.locator("tr", has_text="VOLUME-PAGE").get_by_role("link", name="三维").click()
         rested(page, "axial")
         page.locator("#volume").get_by_role("button", name="返回").click()
         expect(page.locator("#volume")).to_have_count(0)
