@@ -283,7 +283,8 @@ def test_an_incomplete_volume_says_so_until_it_is_whole(server: Server, study: i
 
 
 def test_what_makes_no_volume_is_refused_with_the_reason(server: Server, study: int) -> None:
-    common = {"PatientID": "VOLUME-TURNED", "StudyInstanceUID": "2.25.77001", "SeriesInstanceUID": "2.25.77002"}
+    uids = {"StudyInstanceUID": "2.25.77001", "SeriesInstanceUID": "2.25.77002", "FrameOfReferenceUID": "2.25.77003"}
+    common: dict[str, Any] = {"PatientID": "VOLUME-TURNED", **uids}
     files = ct_series(6, SIDE, **common)
     files += ct_series(6, SIDE, **common, ImageOrientationPatient=[0.8, 0.6, 0, -0.6, 0.8, 0])
     turned = store(server, "VOLUME-TURNED", files)
