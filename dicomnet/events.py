@@ -66,12 +66,17 @@ class EventCursor:
 
 
 class Waker:
-    """Coalescing NOTIFY: many calls of ``wake`` within ``interval_s`` send one."""
+    """Coalescing NOTIFY: many calls of ``wake`` within ``interval_s`` send one.
 
-    def __init__(self, url: str, channel: str, interval_s: float = 0.05) -> None:
+    While calls go on, one is sent per ``spacing_s``: each makes a listener read its events and commit its cursor, which
+    in the middle of a transfer takes processor and disk from the transfer.
+    """
+
+    def __init__(self, url: str, channel: str, interval_s: float = 0.05, spacing_s: float = 0.25) -> None:
         self._url = url
         self._channel = channel
         self._interval_s = interval_s
+        self._spacing_s = spacing_s
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -84,15 +89,18 @@ class Waker:
     async def _run(self) -> None:
         connection: asyncpg.Connection | None = None
         backoff = Backoff()
+        now = asyncio.get_running_loop().time
+        not_before = 0.0
         try:
             while True:
                 await self._wanted.wait()
-                await asyncio.sleep(self._interval_s)
+                await asyncio.sleep(max(self._interval_s, not_before - now()))
                 self._wanted.clear()
                 try:
                     if connection is None or connection.is_closed():
                         connection = await asyncpg.connect(self._url)
                     await connection.execute("select pg_notify($1, '')", self._channel)
+                    not_before = now() + self._spacing_s
                     backoff.succeeded()
                 except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                     await backoff.pause()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from mmap import mmap
 from typing import NamedTuple
 
@@ -54,6 +54,10 @@ class Element(NamedTuple):
     length: int
     undefined: bool
     implicit: bool  # encoding of the items inside, when it is a sequence
+
+
+# NamedTuple's own __new__ is a Python function; most of a scan would be spent in it.
+_new_element = partial(tuple.__new__, Element)
 
 
 @dataclass(slots=True)
@@ -181,20 +185,23 @@ class Elements:
         buffer, unpack = self.buffer, _EXPLICIT_HEAD[self.little].unpack_from
         unpack_implicit = _IMPLICIT_HEAD[self.little].unpack_from
         pixels_seen = False
+        budget = self._budget
         while position + 8 <= end:
-            self._budget.take()
+            budget.left -= 1
+            if budget.left < 0:
+                raise TooComplexError(limit=MAX_ELEMENTS)
             if not implicit:  # most elements of most files: a value of defined length
                 group, number, vr, length = unpack(buffer, position)
                 after = position + 8 + length
                 if vr in _SHORT_VRS and after <= end:
-                    elements[group << 16 | number] = Element(vr, position + 8, length, False, False)
+                    elements[group << 16 | number] = _new_element((vr, position + 8, length, False, False))
                     position = after
                     continue
             else:
                 group, number, length = unpack_implicit(buffer, position)
                 after = position + 8 + length
                 if group != 0xFFFE and length != UNDEFINED_LENGTH and after <= end and group != 0x7FE0:
-                    elements[group << 16 | number] = Element(b"", position + 8, length, False, True)
+                    elements[group << 16 | number] = _new_element((b"", position + 8, length, False, True))
                     position = after
                     continue
             try:
@@ -230,18 +237,20 @@ class Elements:
         element = self.elements.get(tag)
         if element is None or element.length == 0:
             return None
-        return bytes(self.buffer[element.offset : element.offset + min(element.length, limit)])
+        offset, length = element.offset, element.length
+        return bytes(self.buffer[offset : offset + (length if length < limit else limit)])
 
     def text(self, tag: int) -> str:
         """Value of a VR without character set (UI, CS, DA, TM, AE, IS, DS), first value, trimmed; "" where absent."""
-        return self.strings(tag, 1)[0] if tag in self.elements else ""
+        raw = self.raw(tag, 1 << 20)
+        return "" if raw is None else _split(raw)[0] if len(raw) <= _REMEMBERED_BYTES else _split_anew(raw)[0]
 
     def strings(self, tag: int, at_most: int = 4096) -> list[str]:
         """Backslash-separated values, each trimmed; [""] for an empty value, [] where absent."""
         if tag not in self.elements:
             return []
         raw = self.raw(tag, 1 << 20) or b""
-        return [value.strip(" \0\t\r\n") for value in raw.decode("latin-1").split("\\")[:at_most]]
+        return list((_split(raw) if len(raw) <= _REMEMBERED_BYTES else _split_anew(raw))[:at_most])
 
     def floats(self, tag: int) -> list[float]:
         """All numbers of a DS, IS, FD, FL or integer element; values that are no number are left out."""
@@ -250,7 +259,10 @@ class Elements:
         vr = self.vr(tag)
         if vr in _BINARY:
             return [float(value) for value in self._binary(tag, vr)]
-        return [number for value in self.strings(tag) if (number := _to_float(value)) is not None]
+        raw = self.raw(tag, 1 << 20) or b""
+        if len(raw) <= _REMEMBERED_BYTES:
+            return list(_numbers(raw))
+        return [number for value in _split_anew(raw)[:4096] if (number := _to_float(value)) is not None]
 
     def number(self, tag: int) -> float | None:
         """First number or None."""
@@ -270,6 +282,8 @@ class Elements:
 
     def _binary(self, tag: int, vr: bytes) -> tuple[int | float, ...]:
         raw = self.raw(tag) or b""
+        if vr == b"US" and len(raw) == 2:
+            return (int.from_bytes(raw, "little" if self.little else "big"),)
         code = _BINARY[vr]
         size = struct.calcsize("<" + code[0])
         count = len(raw) // size
@@ -303,6 +317,22 @@ class Elements:
     def first_item(self, tag: int) -> Elements | None:
         """First item of a sequence or None."""
         return next(self.items(tag), None)
+
+
+# The objects of a series repeat most of their values: short ones are decoded once.
+_REMEMBERED_BYTES = 128
+
+
+def _split_anew(raw: bytes) -> tuple[str, ...]:
+    return tuple([value.strip(" \0\t\r\n") for value in raw.decode("latin-1").split("\\")])
+
+
+_split = lru_cache(maxsize=8192)(_split_anew)
+
+
+@lru_cache(maxsize=8192)
+def _numbers(raw: bytes) -> tuple[float, ...]:
+    return tuple([number for value in _split_anew(raw) if (number := _to_float(value)) is not None])
 
 
 def _to_float(text: str) -> float | None:

@@ -19,7 +19,8 @@ from typing import Protocol
 
 from dicomnet.errors import DicomnetError
 
-_COMPONENT = re.compile(r"[0-9A-Za-z_@+=,-][0-9A-Za-z._@+=,-]{0,127}")
+_COMPONENT = r"[0-9A-Za-z_@+=,-][0-9A-Za-z._@+=,-]{0,127}"
+_KEY = re.compile(f"{_COMPONENT}(?:/{_COMPONENT})*")
 _MAX_KEY_CHARS = 900
 MAX_READ_BYTES = 1 << 32
 
@@ -54,7 +55,7 @@ class RangeInvalidError(ObjectError):
 
 def check_key(key: str) -> str:
     """``key`` when every component is plain (no "..", no separators, no hidden names). Raises KeyInvalidError."""
-    if not 0 < len(key) <= _MAX_KEY_CHARS or any(_COMPONENT.fullmatch(part) is None for part in key.split("/")):
+    if not 0 < len(key) <= _MAX_KEY_CHARS or _KEY.fullmatch(key) is None:
         raise KeyInvalidError(length=len(key))
     return key
 
@@ -150,12 +151,16 @@ class LocalObjects:
         target = self.path(key)
         if not synced:
             _fsync(temporary, os.O_RDONLY)
+        self._give_name(temporary, target)
+
+    def _give_name(self, temporary: Path, target: Path) -> None:
+        folder = target.parent
         try:
             temporary.rename(target)
         except FileNotFoundError:
-            self._make_folders(target.parent)
+            self._make_folders(folder)
             temporary.rename(target)
-        _fsync(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        _fsync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
     def _make_folders(self, folder: Path) -> None:
         """Create ``folder`` and its parents; each new name is made durable in its parent."""
@@ -169,10 +174,10 @@ class LocalObjects:
             _fsync(new.parent, os.O_RDONLY | os.O_DIRECTORY)
 
     def put_bytes(self, key: str, data: bytes | memoryview) -> None:
-        check_key(key)
+        target = self.path(key)
         temporary = self.spool(data)
         try:
-            self.put_file(key, temporary, synced=True)
+            self._give_name(temporary, target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise

@@ -12,7 +12,7 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from operator import mul
+from operator import attrgetter, mul
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -175,18 +175,24 @@ _OF_THE_ROW = ("instance_key", "object_key", "object_size", "frame_trial", "fram
 _DEFAULTS: dict[str, Any] = {
     spec.name: spec.default for spec in fields(OpenRecord) if spec.name not in (*_OF_THE_ROW, "acquisition")
 }
+_values = attrgetter(*_DEFAULTS)
+_NOT_PLAIN = (tuple, Lut, Palette)
+_SMALL_RECORD_BYTES = 4096
 
 
 def encode(record: OpenRecord) -> bytes:
     """Compact bytes of the record, without what stands in the index row."""
     document: dict[str, Any] = {"v": RECORD_VERSION}
-    for name, default in _DEFAULTS.items():
-        value = getattr(record, name)
-        if value != default:
-            document[name] = _plain(name, value)
+    for (name, default), value in zip(_DEFAULTS.items(), _values(record), strict=True):
+        if value is not default and value != default:
+            document[name] = _plain(name, value) if isinstance(value, _NOT_PLAIN) else value
     if record.acquisition:
         document["acquisition"] = record.acquisition
-    return zlib.compress(orjson.dumps(document), 1)
+    plain = orjson.dumps(document)
+    # The deflater clears its tables first: with those for 4 kB that takes a fifth of the time of those for 32 kB.
+    small = len(plain) <= _SMALL_RECORD_BYTES
+    deflater = zlib.compressobj(1, zlib.DEFLATED, 12, 5) if small else zlib.compressobj(1)
+    return deflater.compress(plain) + deflater.flush()
 
 
 def decode(

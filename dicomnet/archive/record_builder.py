@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from dicomnet.archive.elements import PIXEL_DATA, Elements
@@ -13,6 +14,7 @@ from dicomnet.archive.open_record import FrameOverride, OpenRecord, UltrasoundRe
 from dicomnet.text import decode_text
 
 _MAX_WINDOWS = 32
+_REMEMBERED_BYTES = 128
 _MAX_REGIONS = 64
 
 # What the corners of a viewer show: keyword -> (tag, needs a character set).
@@ -102,8 +104,9 @@ def _is_words(ds: Elements) -> bool:
 
 def _acquisition(ds: Elements) -> dict[str, str]:
     texts: dict[str, str] = {}
+    elements = ds.elements
     for keyword, (tag, encoded) in _ACQUISITION.items():
-        if tag not in ds:
+        if tag not in elements:
             continue
         text = read_text(ds, tag) if encoded else "\\".join(ds.strings(tag, 4))
         if text:
@@ -116,9 +119,16 @@ def read_text(ds: Elements, tag: int) -> str:
     raw = ds.raw(tag, 1 << 16)
     if not raw:
         return ""
+    return (_text if len(raw) <= _REMEMBERED_BYTES else _text_anew)(raw, ds.character_sets)
+
+
+def _text_anew(raw: bytes, character_sets: tuple[str, ...]) -> str:
     if raw.isascii() and b"\x1b" not in raw:
         return raw.decode("ascii").strip(" \0\t\r\n")
-    return decode_text(raw, ds.character_sets).strip(" \0\t\r\n")
+    return decode_text(raw, character_sets).strip(" \0\t\r\n")
+
+
+_text = lru_cache(maxsize=4096)(_text_anew)  # the objects of a series repeat their texts
 
 
 def _gray_scale(ds: Elements, signed: bool, photometric_interpretation: str) -> dict[str, Any]:
