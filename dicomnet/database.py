@@ -88,6 +88,7 @@ class Database:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+        self._kept: list[KeptConnection] = []
 
     @classmethod
     async def connect(cls, url: str, *, min_size: int = 1, max_size: int = 8) -> Database:
@@ -106,6 +107,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection, waiting for running statements at most 5 s."""
+        for kept in self._kept:
+            await kept.release()
         try:
             await asyncio.wait_for(self._pool.close(), 5)
         except TimeoutError:
@@ -186,7 +189,45 @@ class Database:
         async with self._one_statement(institution_id) as connection:
             return str(await connection.execute(sql, *arguments))
 
+    def keep_connection(self) -> KeptConnection:
+        """A connection of the pool for one user's statements, taken with the first of them."""
+        kept = KeptConnection(self._pool)
+        self._kept.append(kept)
+        return kept
+
     async def call(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
         """One statement in one round trip, committed when this returns: for functions that set the institution."""
         async with self._one_statement(None) as connection:
             return await connection.fetchrow(sql, *arguments)
+
+
+class KeptConnection:
+    """A connection that stays with its user from statement to statement, one at a time, each a transaction by itself.
+
+    Going through the pool costs a task and a turn of the loop for every statement, before its answer is seen. No
+    institution is set: for functions that set it. A connection whose statement failed goes back to the pool.
+    """
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._pooled: Any = None
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Rows of one statement, committed when this returns. Raises what asyncpg raises."""
+        if self._pooled is not None and self._pooled.is_closed():
+            await self.release()
+        if self._pooled is None:
+            self._pooled = await self._pool.acquire()
+        connection = cast("asyncpg.Connection", self._pooled)
+        try:
+            with _named_when_cut(connection):
+                return await connection.fetch(sql, *arguments)
+        except BaseException:
+            await self.release()
+            raise
+
+    async def release(self) -> None:
+        """Give the connection back; the next statement takes one again."""
+        pooled, self._pooled = self._pooled, None
+        if pooled is not None:
+            await self._pool.release(pooled)

@@ -56,6 +56,8 @@ class IndexWriter:
         self._series: OrderedDict[tuple[int, str, str], tuple[int, int]] = OrderedDict()  # -> series key, study key
         self._waiting: dict[int, list[_Waiting]] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._kept = database.keep_connection()
+        self._kept_by: int | None = None  # the institution whose objects it writes now
 
     async def write(self, institution_id: int, row: Row) -> Written:
         """Write one object; committed when this returns. Raises what asyncpg raises."""
@@ -92,19 +94,27 @@ class IndexWriter:
 
     async def _run(self, institution_id: int) -> None:
         """Write until nothing waits, all that is there at once."""
+        if self._kept_by is None:
+            self._kept_by = institution_id
         try:
             while waiting := self._waiting.pop(institution_id, []):
                 for start in range(0, len(waiting), _MOST_AT_ONCE):
                     await self._append_batch(institution_id, waiting[start : start + _MOST_AT_ONCE])
         finally:
             del self._running[institution_id]
+            if self._kept_by == institution_id:
+                self._kept_by = None
 
     async def _append_batch(self, institution_id: int, batch: list[_Waiting]) -> None:
         # In the order of their UIDs: two processes that are sent the same UIDs then wait for each other in one direction.
         batch.sort(key=lambda waiting: waiting.row.entry.identity.sop_instance_uid)
         keys: dict[int, int] = {}
         try:
-            rows = await self._database.fetch(None, _APPEND, institution_id, *_columns(batch))
+            columns = _columns(batch)
+            if self._kept_by == institution_id:
+                rows = await self._kept.fetch(_APPEND, institution_id, *columns)
+            else:  # several institutions at once: the others take turns at the pool
+                rows = await self._database.fetch(None, _APPEND, institution_id, *columns)
             keys = {int(place) - 1: int(key) for place, key in rows}
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             log.warning("index.append_failed", reason=type(error).__name__, objects=len(batch))

@@ -69,6 +69,18 @@ async def test_wake_ups_are_coalesced_and_reach_the_listener(urls: Urls) -> None
     await waker.close()
 
 
+async def test_wake_ups_that_go_on_are_spaced(urls: Urls) -> None:
+    waker = Waker(urls.runtime, "stored", interval_s=0.01, spacing_s=600.0)
+    async with Listener(urls.runtime, ("stored",)).running() as listener:
+        await listener.ready()
+        assert await listener.next(30) == ("", "")
+        waker.wake()
+        assert await listener.next(30) == ("stored", ""), "the first goes at once"
+        waker.wake()
+        assert await listener.next(0.3) is None, "the next one waits for its time"
+    await waker.close()
+
+
 async def test_a_listener_comes_back_after_its_connection_was_killed(urls: Urls) -> None:
     async with Listener(urls.runtime, ("stored",)).running() as listener:
         await listener.ready()

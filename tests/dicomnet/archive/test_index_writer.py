@@ -14,7 +14,7 @@ from pydicom.uid import generate_uid
 from dicomnet.archive.index_writer import IndexWriter, Row
 from dicomnet.archive.ingest import Ingest, Stored
 from dicomnet.archive.objects import LocalObjects
-from dicomnet.database import Database
+from dicomnet.database import Database, KeptConnection
 from dicomnet.keyring import Keyring
 from tests.conftest import Urls
 from tests.support.dicom_files import as_bytes, make_ct
@@ -147,17 +147,43 @@ async def test_a_fault_of_the_short_way_costs_nothing_but_time(
 ) -> None:
     series = Series(ingest, institution)
     await series.store()
-    fetch = Database.fetch
 
-    async def cut(self: Database, institution_id: int | None, sql: str, *arguments: Any) -> Any:
-        if "append_instances" in sql:
-            raise asyncpg.ConnectionDoesNotExistError("cut")
-        return await fetch(self, institution_id, sql, *arguments)
+    async def cut(self: KeptConnection, sql: str, *arguments: Any) -> Any:
+        assert "append_instances" in sql
+        raise asyncpg.ConnectionDoesNotExistError("cut")
 
-    monkeypatch.setattr(Database, "fetch", cut)
+    monkeypatch.setattr(KeptConnection, "fetch", cut)
     stored = await asyncio.gather(*(series.store() for _ in range(4)))
     assert {item.outcome for item in stored} == {"new"}
     assert await database.fetchval(institution, "select instance_count from archive.series") == 5
+
+
+async def test_a_killed_connection_of_the_short_way_is_replaced(
+    database: Database, institution: int, ingest: Ingest, short_way: list[int], urls: Urls
+) -> None:
+    series = Series(ingest, institution)
+    for _ in range(2):
+        await series.store()
+    owner = await asyncpg.connect(urls.runtime)
+    await owner.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and query like '%append_instances%'"
+    )
+    await owner.close()
+    assert [(await series.store()).outcome for _ in range(2)] == ["new", "new"]
+    assert await database.fetchval(institution, "select instance_count from archive.series") == 4
+    assert short_way == [1, 1, 1]
+
+
+async def test_two_institutions_at_once_each_write_their_own(
+    database: Database, institution: int, second_institution: int, ingest: Ingest
+) -> None:
+    both = Series(ingest, institution), Series(ingest, second_institution)
+    for series in both:
+        await series.store()
+    stored = await asyncio.gather(*(series.store() for _ in range(4) for series in both))
+    assert {item.outcome for item in stored} == {"new"}
+    for owner in (institution, second_institution):
+        assert await database.fetchval(owner, "select instance_count from archive.series") == 5
 
 
 async def test_keys_of_one_institution_write_nothing_for_another(
@@ -175,3 +201,23 @@ async def test_keys_of_one_institution_write_nothing_for_another(
     assert written == []
     assert await database.fetchval(institution, "select instance_count from archive.series") == 1
     assert await database.fetchval(second_institution, "select count(*) from archive.instance") == 0
+
+
+async def test_an_instance_is_of_its_series_its_study_and_its_institution(
+    database: Database, institution: int, second_institution: int, ingest: Ingest
+) -> None:
+    first = await Series(ingest, institution).store()
+    other = await Series(ingest, institution).store()
+    insert = (
+        "insert into archive.instance (institution_id, series_key, study_key, sop_instance_uid, sop_class_uid,"
+        " transfer_syntax_uid, object_key, object_size, object_sha256, open_record)"
+        " values ($1, $2, $3, '1.2.3', '1', '1', 'k', 1, 'x', 'x')"
+    )
+    for owner, series_key, study_key in (
+        (institution, first.series_key, other.study_key),
+        (second_institution, first.series_key, first.study_key),
+        (institution, 0, first.study_key),
+    ):
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await database.execute(owner, insert, owner, series_key, study_key)
+    await database.execute(institution, insert, institution, first.series_key, first.study_key)
