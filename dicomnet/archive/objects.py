@@ -151,9 +151,6 @@ class LocalObjects:
         target = self.path(key)
         if not synced:
             _fsync(temporary, os.O_RDONLY)
-        self._give_name(temporary, target)
-
-    def _give_name(self, temporary: Path, target: Path) -> None:
         folder = target.parent
         try:
             temporary.rename(target)
@@ -174,10 +171,10 @@ class LocalObjects:
             _fsync(new.parent, os.O_RDONLY | os.O_DIRECTORY)
 
     def put_bytes(self, key: str, data: bytes | memoryview) -> None:
-        target = self.path(key)
+        check_key(key)
         temporary = self.spool(data)
         try:
-            self._give_name(temporary, target)
+            self.put_file(key, temporary, synced=True)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
