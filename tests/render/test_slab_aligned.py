@@ -148,7 +148,8 @@ def test_views_that_begin_far_away_equal_the_definition(samples: int, kind: str)
             across[0] = -across[0]
         # The picture's last columns lie in the volume; the first would lie some 10,000 voxels before it.
         origin = middle - across * 3950 - down * 20
-        fields = [tuple(float(v) for v in vector) for vector in (origin, across, down, (0.1, 0.2, 0.9))]
-        plan = SlabPlan(*fields, 4000, 40, samples, kind)  # pyright: ignore[reportArgumentType]  # of three numbers
+        fields: list[Any] = [tuple(float(v) for v in vector) for vector in (origin, across, down, (0.1, 0.2, 0.9))]
+        fields += [4000, 40, samples, kind]
+        plan = SlabPlan(*fields)
         for slabs in every():
             assert_defined(volume, plan, slabs)
