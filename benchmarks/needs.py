@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,8 +16,13 @@ OHIF_FOLDER = "CLOUDFILM_OHIF_DIST"
 
 
 def find_program(*names: str) -> str:
-    """The first of these programs that is installed, also in sbin; empty when none is."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    """The first of these programs that is installed, also in sbin; empty when none is.
+
+    Not those of Python's own environment: pynetdicom installs a storescp that is not DCMTK's.
+    """
+    own = str(Path(sys.executable).parent)
+    folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder != own]
+    path = os.pathsep.join([*folders, "/usr/sbin", "/sbin"])
     return next((found for name in names if (found := shutil.which(name, path=path))), "")
 
 
