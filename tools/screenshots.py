@@ -89,7 +89,7 @@ def settle(page: Page) -> None:
 
 def settle_volume(page: Page) -> None:
     """Until every picture of the planes' page that is seen is the full one of all slices."""
-    page.wait_for_selector("#volume .pane")
+    page.wait_for_selector("#volume .pane", state="attached")
     page.evaluate(_FRAMES)
     page.wait_for_function(_SETTLED_PANES, timeout=4 * READY_MS)
 
