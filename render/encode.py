@@ -25,6 +25,7 @@ _EFFORT_GAIN = 0.8  # bytes of effort 4 to those of effort 0 (measured 0.67 to 0
 _EFFORT_LOSES_MORE = 1.05  # of similarity, than effort 0 at the same quality
 _SAMPLE_LOSES_LESS = 1.2  # than the whole: a first guess, corrected by what the whole shows
 _MOST_CORRECTIONS = 3
+_LEAST_FACTOR = 0.1  # a plain picture loses nothing at any quality
 _SAMPLE_PIXELS = 300_000  # of a large picture stand for it while its quality is sought
 _BAND_ROWS = 32
 _QUICK_QUALITY, _QUICK_EFFORT = 82, 2
@@ -140,7 +141,7 @@ def encode_to_similarity(
         if not enough or min_ssim <= reached < min_ssim + 3 * _SIMILARITY_SLACK:
             break
         # The whole with more effort lost another share than the guide: aim by that much elsewhere.
-        factor = (1 - reached) / max(1 - guide[quality], 1e-6)
+        factor = max(_LEAST_FACTOR, (1 - reached) / max(1 - guide[quality], 1e-6))
     assert best is not None  # noqa: S101  # the loop ran
     return best
 

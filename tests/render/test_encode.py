@@ -120,3 +120,11 @@ def test_a_quick_coding_is_taken_only_if_it_will_do(least: float, max_bytes: int
     assert (coded.data == encode(pixels, WEBP, 82, effort=2)) == first
     assert len(coded.data) <= max_bytes
     assert first or coded == encode_to_similarity(pixels, WEBP, least, max_bytes)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (1400, 1080), (1400, 1080, 3)])
+def test_plain_pictures_are_similar_at_any_quality(shape: tuple[int, ...]) -> None:
+    pixels = np.full(shape, 77, np.uint8)
+    coded = encode_to_similarity(pixels, WEBP, 0.96, 1 << 20)
+    assert ssim(decode(coded.data, colour=len(shape) == 3), pixels) >= 0.96
+    assert len(coded.data) < 4000
