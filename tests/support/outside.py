@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import secrets
+from collections import defaultdict
 from typing import Any
 
 import pydicom
+from pydicom.uid import generate_uid
 from pynetdicom import AE
 from websockets.asyncio.client import connect
 
@@ -14,9 +16,13 @@ from tests.support.server import Server, wait_until
 
 
 def send_by_dicom(server: Server, files: list[bytes]) -> str:
-    """C-STORE every file; each is answered with success. Returns the accession number that all of them get."""
+    """C-STORE every file as a study of its own; each is answered with success. Returns its accession number.
+
+    Phantoms always have the same UIDs, and a shared server may already hold them: all three levels get new ones.
+    """
     datasets = [pydicom.dcmread(io.BytesIO(data)) for data in files]
     accession_number = secrets.token_hex(6)
+    fresh: defaultdict[str, str] = defaultdict(generate_uid)
     ae = AE(ae_title="MODALITY")
     for sop_class, syntax in {(ds.SOPClassUID, ds.file_meta.TransferSyntaxUID) for ds in datasets}:
         ae.add_requested_context(sop_class, syntax)
@@ -25,6 +31,9 @@ def send_by_dicom(server: Server, files: list[bytes]) -> str:
     try:
         for ds in datasets:
             ds.AccessionNumber = accession_number
+            for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+                setattr(ds, keyword, fresh[getattr(ds, keyword)])
+            ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
             assert association.send_c_store(ds).Status == 0
     finally:
         association.release()
