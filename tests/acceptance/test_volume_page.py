@@ -119,8 +119,8 @@ def test_the_crossing_point_links_the_planes(server: Server, study: int) -> None
         # A line's end turns the two other planes, still across each other; the picture it is on stays.
         choose(page, "cross")
         x, y, _, _ = box_of(page, "axial")
-        handle = page.locator('[data-kind="axial"] .cross .coronal circle').first.bounding_box()
-        assert handle is not None
+        end = page.locator('[data-kind="axial"] .cross .coronal circle').first
+        handle = wire.until(end.bounding_box, "a line's end")
         start = (handle["x"] + handle["width"] / 2 - x, handle["y"] + handle["height"] / 2 - y)
         drag(page, "axial", 0, 40, start=start)
         wire.until(lambda: abs(wire.last("coronal")["row_direction"][1]) > 0.1, "a turned plane")
