@@ -28,7 +28,6 @@ async def refined(viewer: Viewer) -> tuple[dict[str, Any], Any]:
             return header, np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), int)
 
 
-@pytest.mark.req("5.3")
 async def test_the_pet_is_seen_in_colour_over_the_ct(server: Server) -> None:
     files = [dicom_bytes(ds) for ds in (*phantom_petct_ct(SLICES, 64), *phantom_pet(SLICES, 32))]
     accession_number = await asyncio.to_thread(send_by_dicom, server, files)

@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import numpy as np
-import pytest
 from PIL import Image
 
 from app.demo.phantoms import dicom_bytes, phantom_ct
@@ -42,7 +41,6 @@ class Pictures:
         return await self.viewer.text("cuts")
 
 
-@pytest.mark.req("5.8")
 async def test_planes_renderings_scalpel_slices_and_colours(server: Server) -> None:
     files = [dicom_bytes(ds) for ds in phantom_ct(SLICES, MATRIX)]
     accession_number = await asyncio.to_thread(send_by_dicom, server, files)

@@ -70,7 +70,6 @@ def angle_between(one: dict[str, Any], other: dict[str, Any]) -> float:
     return math.acos(dot / math.hypot(*ways[0]) / math.hypot(*ways[1]))
 
 
-@pytest.mark.req("5.8")
 @pytest.mark.parametrize("kind", ["phone", "desktop"])
 def test_the_rendering_turns_under_the_hand(server: Server, study: int, kind: str) -> None:
     with opened(server, study, kind) as (page, wire):
