@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import shutil
 import threading
 from collections.abc import AsyncIterator
@@ -131,11 +132,16 @@ async def test_no_answer_before_the_handler_returns(house: tuple[House, Receiver
     assert await task == [0]
 
 
-@pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK is not installed")
+def dcmtk(name: str) -> str | None:
+    """DCMTK's program: Python environments have scripts of pynetdicom under the same names."""
+    return shutil.which(name, path=os.pathsep.join(["/usr/bin", "/usr/local/bin", os.environ.get("PATH", "")]))
+
+
+@pytest.mark.skipif(dcmtk("storescu") is None, reason="DCMTK is not installed")
 async def test_dcmtk_sends_and_echoes(house: tuple[House, Receiver, int]) -> None:
     collected, _, port = house
     for program in (["echoscu"], ["storescu", "-R"]):
-        arguments = [*program, "-aec", "CLOUDFILM", "127.0.0.1", str(port)]
+        arguments = [str(dcmtk(program[0])), *program[1:], "-aec", "CLOUDFILM", "127.0.0.1", str(port)]
         if program[0] == "storescu":
             arguments.append(str(ct_file()))
         process = await asyncio.create_subprocess_exec(*arguments)
