@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pydicom
 import pytest
 from playwright.sync_api import Page, expect
@@ -20,6 +21,7 @@ from pydicom.uid import generate_uid
 
 from app.delivery.page import client_files
 from tests.support.browser import device
+from tests.support.dicom_files import as_bytes, make_ct
 from tests.support.foreign_values import foreign_values
 from tests.support.multipart import body
 from tests.support.reference import need_foreign_programs
@@ -218,6 +220,86 @@ def test_every_lossless_syntax_decodes_to_what_foreign_programs_decode(house: Ho
     choose_the_uncompressed_mode(house)
 
 
+# A timer of the page that fires behind every timer of the viewer that is set now (the longest waits 250 ms).
+LATER = "new Promise((done) => setTimeout(done, 400))"
+
+# What HTJ2K in the page does not carry: 32-bit integers, floats, signed bytes. They go as they are, and are proven so.
+RAW_KINDS = {
+    "i8": ("i1", "PixelData"),
+    "i32": ("<i4", "PixelData"),
+    "u32": ("<u4", "PixelData"),
+    "f32": ("<f4", "FloatPixelData"),
+    "f64": ("<f8", "DoubleFloatPixelData"),
+}
+PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
+
+
+def raw_values(kind: str, side: int = 64) -> Any:
+    """(y, x) over the whole range of the type, its ends included; of floats also fractions."""
+    dtype = np.dtype(RAW_KINDS[kind][0])
+    if dtype.kind == "f":
+        values = np.linspace(-1.5, 70_000.25, side * side).astype(dtype)
+        values[:2] = (np.finfo(np.float32).max, -0.0)
+    else:
+        limits = np.iinfo(dtype)
+        values = np.linspace(limits.min, limits.max, side * side).astype(dtype)
+        values[:2] = (limits.max, limits.min)
+    return values.reshape(side, side)
+
+
+def raw_file(kind: str) -> bytes:
+    values, element = raw_values(kind), RAW_KINDS[kind][1]
+    bits = values.dtype.itemsize * 8
+    is_float = values.dtype.kind == "f"
+    changes: dict[str, Any] = {
+        "Rows": values.shape[0],
+        "Columns": values.shape[1],
+        "BitsAllocated": bits,
+        "PixelData": None,
+        "RescaleIntercept": 0,
+        "WindowCenter": 100,
+        "WindowWidth": 400,
+    }
+    for keyword in ("BitsStored", "HighBit", "PixelRepresentation"):
+        fixed = {"BitsStored": bits, "HighBit": bits - 1, "PixelRepresentation": int(values.dtype.kind == "i")}
+        changes[keyword] = None if is_float else fixed[keyword]
+    ds = make_ct(**changes)
+    setattr(ds, element, values.tobytes())
+    if element == "PixelData":
+        ds["PixelData"].VR = "OB" if bits == 8 else "OW"
+    else:
+        ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = PARAMETRIC_MAP
+    return as_bytes(ds)
+
+
+def test_wide_integers_floats_and_signed_bytes_come_raw_and_exact(house: House) -> None:
+    cases: list[Case] = []
+    for kind in RAW_KINDS:
+        _, series = house.store(raw_file(kind))
+        cases.append(Case(kind, series, 0, sha256(raw_values(kind).tobytes()).hexdigest()))
+    found = house.digests(cases)
+    assert wrong_ones(cases, found) == []
+    assert [(one["dtype"], one["coding"], one["fidelity"]) for one in found] == [
+        (kind, "raw", "stored") for kind in RAW_KINDS
+    ]
+
+
+@pytest.mark.parametrize("kind", ["i8", "u32", "f32"])
+def test_the_viewer_is_lossless_for_what_only_goes_raw(house: House, kind: str) -> None:
+    study, _ = house.store(raw_file(kind))
+    page = open_viewer(house, study)
+    try:
+        lossless(page)
+        assert page.evaluate("cloudfilmValues.layer.digest()") == sha256(raw_values(kind).tobytes()).hexdigest()
+        values = raw_values(kind)[10:20, 10:20].astype(np.float64)
+        told = page.evaluate("cloudfilmValues.layer.statistics([10, 10, 10, 10])")
+        assert told["count"] == 100
+        assert told["mean"] == pytest.approx(values.mean())
+        assert (told["minimum"], told["maximum"]) == (values.min(), values.max())
+    finally:
+        page.close()
+
+
 # The viewer -------------------------------------------------------------------------------------------------------
 
 
@@ -278,6 +360,41 @@ def test_windows_and_probes_are_local_once_the_values_are_there(house: House) ->
         lossless(page)
     finally:
         page.context.set_offline(False)
+        page.close()
+
+
+def test_nothing_is_asked_of_the_server_while_exact_values_are_shown(house: House) -> None:
+    """A window drag, presets, zoom and paging over frames whose values are here: not one picture is requested."""
+    study, _ = house.store(*ct_series(3, 64))
+    page = house.page.context.new_page()
+    asked: list[str] = []
+
+    def listen(socket: Any) -> None:
+        socket.on("framesent", lambda payload: asked.append(str(payload)))
+
+    page.on("websocket", listen)
+    try:
+        page.goto(f"{house.server.http}/viewer/{study}?debug=1")
+        lossless(page)
+        wait_until(lambda: page.evaluate("cloudfilmValues.layer.heldFrames") == 3, 30, "all values")
+        page.evaluate(LATER)
+        before = len(asked)
+        assert any('"t":"view"' in message for message in asked), "previews come first"
+        box = page.locator("#stage").bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        for step in range(40):
+            page.mouse.move(x + step * 2, y + step)
+        page.mouse.up()
+        for key in ("5", "ArrowDown", "ArrowUp", "+", "i"):
+            page.keyboard.press(key)
+            lossless(page)
+        page.evaluate(LATER)
+        wanted = [message for message in asked[before:] if '"t":"view"' in message or '"t":"tiles"' in message]
+        assert wanted == []
+    finally:
         page.close()
 
 

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.support.browser import (
     device,
+    exact,
     line,
     painted,
     settled,
@@ -61,6 +62,7 @@ def test_fingers_page_window_zoom_and_pan(phone: Page) -> None:
     wider, lower = shown_window(phone)
     assert wider > width, "right is wider"
     assert lower < level, "up is brighter: the level falls"
+    exact(phone)
     fitted = painted(phone)
     touch(phone, line((x - 30, y), (x - 90, y)), line((x + 30, y), (x + 90, y)))
     expect(phone.locator(".corner.br")).to_contain_text(re.compile(r"[2-4]\d\d %"))

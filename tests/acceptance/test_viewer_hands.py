@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from pydicom.dataset import Dataset
 
 from dicomnet.dimse.scu import send
-from tests.support.browser import double_tap, holding, line, painted, settled, shown_number, shown_window, touch
+from tests.support.browser import double_tap, exact, holding, line, painted, settled, shown_number, shown_window, touch
 from tests.support.demo_ct import Study, make_share, middle, open_share
 from tests.support.series import ct_series
 from tests.support.server import Server, wait_until
@@ -232,6 +232,7 @@ def test_rotate_flip_invert_and_undo_from_the_sheet(hand: Page) -> None:
     choose("左右翻转")
     settled(hand)
     expect(hand.locator(".letter.right")).to_have_text("P")
+    exact(hand)
     upright = painted(hand)
     choose("反色")
     wait_until(lambda: painted(hand) != upright, 20, "an inverted picture")
@@ -320,6 +321,7 @@ def test_a_mouse_windows_zooms_pans_and_pages(mouse: Page) -> None:
     mouse.keyboard.up("Control")
     expect(mouse.locator(".corner.br")).to_contain_text("115 %")
     settled(mouse)
+    exact(mouse)
     still = painted(mouse)
     mouse.mouse.move(x, y)
     mouse.mouse.down(button="middle")

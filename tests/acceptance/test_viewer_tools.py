@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import device, line, painted, settled, shown_window, touch
+from tests.support.browser import device, exact, line, painted, settled, shown_window, touch
 from tests.support.demo_ct import Study, make_share, middle, open_share
 from tests.support.server import wait_until
 from tools.screenshots import chromium_path
@@ -40,6 +40,7 @@ def from_sheet(page: Page, label: str) -> None:
 def test_window_on_a_phone_by_drag_automatic_and_preset(phone: Page) -> None:
     x, y = middle(phone)
     width, level = shown_window(phone)
+    exact(phone)
     picture = painted(phone)
     phone.tap('[data-tool="window"]')
     touch(phone, line((x, y), (x + 80, y - 40)))
@@ -67,6 +68,7 @@ def test_window_on_a_phone_by_drag_automatic_and_preset(phone: Page) -> None:
 @pytest.mark.req("5.35")
 def test_move_zoom_rotate_and_flip_on_a_phone(phone: Page) -> None:
     x, y = middle(phone)
+    exact(phone)
     fitted = painted(phone)
     touch(phone, line((x - 30, y), (x - 90, y)), line((x + 30, y), (x + 90, y)))
     expect(phone.locator(".corner.br")).to_contain_text(re.compile(r"[2-4]\d\d %"))
@@ -93,6 +95,7 @@ def test_move_rotate_and_flip_at_a_desk_keep_the_letters_right(ct: Study) -> Non
         page = context.new_page()
         open_share(page, ct, make_share(ct))
         wait_until(lambda: letters(page) == ("R", "A", "L", "P"), 30, "a head-first supine axial picture")
+        exact(page)
         picture = painted(page)
         expected = ["R", "A", "L", "P"]
         for key in ("r", "h", "l", "v", "r", "r", "h", "v", "l", "l"):

@@ -119,6 +119,15 @@ def settled(page: Page) -> None:
     page.wait_for_selector('.quality:is([data-quality="refined"], [data-quality="lossless"])')
 
 
+def exact(page: Page) -> None:
+    """Until the exact values are on screen: what is painted then changes with the view alone, not with what arrives."""
+    page.wait_for_selector('.quality[data-quality="lossless"]')
+
+
 def painted(page: Page) -> str:
     """The picture on screen as a data address: differs when another picture is shown."""
-    return str(page.evaluate("document.querySelector('#picture').toDataURL()"))
+    return str(
+        page.evaluate("""
+        (document.querySelector('canvas.values:not([hidden])') ?? document.querySelector('#picture')).toDataURL()
+    """)
+    )

@@ -63,6 +63,16 @@ export class ValuesLayer implements PictureLayer {
     return this.picture;
   }
 
+  /** Frames whose exact values are in memory. */
+  get heldFrames(): number {
+    return this.store.size;
+  }
+
+  covers(view: ViewState): boolean {
+    const key = keyOf(view.series, view.frame);
+    return !this.over && this.levels.get(key) === 0 && this.store.has(key);
+  }
+
   display(state: DisplayState): void {
     if (this.over) return;
     const before = this.wish?.view;
@@ -75,12 +85,23 @@ export class ValuesLayer implements PictureLayer {
       this.timer = window.setTimeout(() => this.fetch(), before ? REST_MS : 0);
     }
     const key = keyOf(view.series, view.frame);
-    if (!this.levels.has(key)) this.hide();
+    if (!this.levels.has(key)) this.leave(view);
     else if (this.source?.signature === this.signature(key, state)) this.compose();
     else {
       if (this.source?.key === key) this.compose();
       void this.pump();
     }
+  }
+
+  /** The picture of a frame that was left stays, under its own number, until something nearer is painted beneath. */
+  private leave(view: ViewState): void {
+    if (this.picture?.view.series !== view.series || this.picture.view.frame === view.frame) this.hide();
+  }
+
+  giveWay(beneath: ShownPicture): void {
+    const [own, wanted] = [this.picture?.view, this.wish?.view];
+    if (!own || !wanted || own.frame === wanted.frame || beneath.view.series !== wanted.series) return;
+    if (Math.abs(beneath.view.frame - wanted.frame) < Math.abs(own.frame - wanted.frame)) this.hide();
   }
 
   private fetch(): void {
@@ -143,6 +164,7 @@ export class ValuesLayer implements PictureLayer {
     } catch {
       this.levels.delete(this.wish ? keyOf(this.wish.view.series, this.wish.view.frame) : "");
       this.hide(); // the previews beneath stay
+      this.host.changed(this);
     } finally {
       this.drawing = false;
     }

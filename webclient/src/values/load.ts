@@ -7,4 +7,10 @@ export function loadValues(files: Readonly<Record<string, string>> | undefined):
   const script = document.createElement("script");
   script.src = `/${address}`;
   document.head.append(script);
+  // What it needs comes beside it, not behind it: one after the other, each would cost a round trip.
+  for (const name of ["values-worker.js", "openjph.wasm"])
+    if (files[name])
+      fetch(`/${files[name]}`)
+        .then((answer) => answer.arrayBuffer())
+        .catch(() => undefined);
 }

@@ -23,6 +23,7 @@ class World {
   readonly kept: string[] = [];
   readonly dropped: string[] = [];
   readonly arrivals: Arrival[] = [];
+  webAssembly = true;
   codestreams = true;
   answer: (frame: number) => Promise<ArrayBuffer> = () => Promise.resolve(new ArrayBuffer(8));
   readonly store: ValueStore;
@@ -42,6 +43,9 @@ class World {
     const pool = {
       size: 2,
       home: (index: number) => index % 2,
+      get mayDecode() {
+        return world.webAssembly;
+      },
       get codestreams() {
         return Promise.resolve(world.codestreams);
       },
@@ -109,13 +113,22 @@ describe("loading", () => {
 
   it("asks for raw bytes without WebAssembly or without a codestream", async () => {
     const world = new World();
-    world.codestreams = false;
+    world.webAssembly = world.codestreams = false;
     world.want(0, 1);
     await rest();
     const other = new World({ ...FRAME, htj2k: false });
     other.want(0, 1);
     await rest();
     expect([world.codings, other.codings]).toEqual([["raw"], ["raw"]]);
+  });
+
+  it("does not wait for the decoder; where it cannot be had the frame is asked for raw, and the next at once", async () => {
+    const world = new World();
+    world.codestreams = false;
+    world.want(0, 2);
+    await rest();
+    expect(world.asked).toEqual([0, 0, 1]);
+    expect(world.codings).toEqual(["htj2k", "raw", "raw"]);
   });
 
   it("tries again after a lost answer, but not for ever", async () => {

@@ -46,6 +46,8 @@ export class Loading {
   /** Failed a moment ago. */
   private readonly resting = new Set<string>();
   private readonly descriptions = new Map<string, Described>();
+  /** The decoder could not be had: its file is missing or forbidden. */
+  private undecodable = false;
   private timer = 0;
   private over = false;
   heapBytes = 0;
@@ -172,7 +174,8 @@ export class Loading {
     }
     const wished = this.transfer();
     const coded = wished.coding === "htj2k" && frame.htj2k && !this.distrusted.has(key);
-    const coding = coded && (await this.pool.codestreams) ? "htj2k" : "raw";
+    // The decoder comes beside the codestream, not before it: that is two round trips of a first frame.
+    const coding = coded && this.pool.mayDecode && !this.undecodable ? "htj2k" : "raw";
     const home = this.pool.home(index);
     const keep = async (level: number, data: ArrayBuffer) => {
       const kept = await this.pool.ask(home, { op: "keep", key, frame, coding, level, data }, [data]);
@@ -195,6 +198,10 @@ export class Loading {
       },
     );
     const fetchMs = performance.now() - began;
+    if (coding === "htj2k" && !(await this.pool.codestreams)) {
+      this.undecodable = true;
+      return this.fetch(series, index, key, signal);
+    }
     const bytes = data.byteLength;
     const kept = await keep(0, data);
     await early;

@@ -38,10 +38,13 @@ class ValueWorker {
 
 export class Pool {
   private readonly workers: ValueWorker[];
-  /** Whether codestreams can be decoded here. */
+  /** Whether codestreams can be decoded here: known when the decoder is here. */
   readonly codestreams: Promise<boolean>;
+  /** False where that is out of the question. */
+  readonly mayDecode: boolean;
 
   constructor(script: string, decoder: string, size: number) {
+    this.mayDecode = decoder !== "" && typeof WebAssembly === "object";
     this.workers = Array.from({ length: size }, () => new ValueWorker(script));
     const started = this.workers.map((worker) => worker.ask({ op: "start", decoder }).catch(() => false));
     this.codestreams = Promise.all(started).then((all) => all.every(Boolean));

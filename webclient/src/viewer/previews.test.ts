@@ -13,6 +13,8 @@ let version: number;
 let wanted: (Record<string, unknown> | null)[];
 let sent: Record<string, unknown>[];
 let drawn: number;
+/** Frames whose exact values lie above. */
+let covered: Set<number>;
 let layer: PreviewLayer;
 let canvas: { width: number; height: number; style: { transform: string; filter: string } };
 
@@ -69,6 +71,7 @@ const shownFrame = () => layer.shown?.view.frame;
 beforeEach(() => {
   vi.useFakeTimers();
   version = 1;
+  covered = new Set();
   [wanted, sent, drawn] = [[], [], 0];
   canvas = Object.assign(
     { width: 1, height: 1, style: { transform: "", filter: "" } },
@@ -87,6 +90,7 @@ beforeEach(() => {
     versionOf: () => version,
     send: (message: Record<string, unknown>) => sent.push(message),
     want: (_viewport: string, message: Record<string, unknown> | null) => wanted.push(message),
+    isCovered: (_layer: unknown, view: ViewState) => covered.has(view.frame),
     changed: () => undefined,
   } as unknown as LayerHost;
   layer = new PreviewLayer(canvas as unknown as HTMLCanvasElement, host);
@@ -193,4 +197,42 @@ test("leaves nothing when the right is gone", async () => {
   expect([canvas.width, canvas.height]).toEqual([1, 1]);
   await answer(message, "refined");
   expect(layer.shown).toBeNull();
+});
+
+test("a frame that exact values cover is not asked for: not shown, not windowed, not read ahead, not refined", async () => {
+  for (let frame = 0; frame < 100; frame += 1) covered.add(frame);
+  show(initialState(1, 50));
+  for (let center = 0; center < 30; center += 1)
+    show({ ...initialState(1, 50), voi: "window", windowCenter: center, windowWidth: 400 });
+  show(initialState(1, 51));
+  await settle();
+  vi.advanceTimersByTime(1000);
+  expect(wanted.filter((message) => message !== null)).toEqual([]);
+  expect(sent).toEqual([]);
+});
+
+test("a frame is asked for again when exact values no longer cover it, and no more when they do", async () => {
+  covered.add(50);
+  show(initialState(1, 50));
+  expect(wanted).toEqual([null]);
+  covered.clear();
+  show(initialState(1, 50));
+  expect(last()).toMatchObject({ t: "view", viewport: "main", frame: 50 });
+  await answer(last());
+  covered.add(50);
+  show(initialState(1, 50));
+  vi.advanceTimersByTime(1000);
+  expect(wanted[wanted.length - 1], "the refined picture is not needed either").toBeNull();
+});
+
+test("beside a covered frame the uncovered ones are read ahead, after a window has come to rest", () => {
+  covered.add(50);
+  show(initialState(1, 50));
+  expect(sent[0]).toMatchObject({ viewport: "ahead0", frame: 51 });
+  const before = sent.length;
+  for (const center of [10, 20, 30])
+    show({ ...initialState(1, 50), voi: "window", windowCenter: center, windowWidth: 400 });
+  expect(sent.length, "not while it is dragged").toBe(before);
+  vi.advanceTimersByTime(1000);
+  expect(sent[before]).toMatchObject({ frame: 51, window_center: 30 });
 });

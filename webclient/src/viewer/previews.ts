@@ -47,7 +47,9 @@ export class PreviewLayer implements PictureLayer {
   private readonly ahead = new ReadAhead({
     ask: (frame, viewport) => this.ask({ ...this.need.view, frame }, viewport, "preview"),
     has: (frame) =>
-      this.refused.has(frame) || this.pictures.received.has(this.keyOf({ ...this.need.view, frame })),
+      this.refused.has(frame) ||
+      this.pictures.received.has(this.keyOf({ ...this.need.view, frame })) ||
+      this.host.isCovered(this, { ...this.need.view, frame }),
   });
   private readonly asked = new Map<number, Asked>();
   private refused = new Set<number>();
@@ -56,6 +58,7 @@ export class PreviewLayer implements PictureLayer {
   private wish: DisplayState | null = null;
   private size: Size = { width: 0, height: 0 };
   private key = "";
+  private covered = false;
   private direction = 1;
   private restTimer = 0;
   private decoding = false;
@@ -104,16 +107,33 @@ export class PreviewLayer implements PictureLayer {
     this.size = requestSize(this.wish);
     this.place();
     const key = this.keyOf(view);
-    if (key === this.key) return;
+    const covered = this.host.isCovered(this, view);
+    if (key === this.key && covered === this.covered) return;
     this.key = key;
+    this.covered = covered;
     if (before && before.frame !== view.frame) this.direction = view.frame - before.frame;
     const { frame: _, ...look } = view;
     const { frame: __, ...lookBefore } = before ?? view;
-    if (JSON.stringify(look) !== JSON.stringify(lookBefore)) {
+    const isOther = JSON.stringify(look) !== JSON.stringify(lookBefore);
+    if (isOther) {
       this.ahead.reset();
       this.refused.clear();
     }
-    this.demand();
+    if (covered) this.rest(isOther);
+    else this.demand();
+  }
+
+  /** Exact values lie above: nothing is asked for this frame. A window that is dragged is read ahead when it rests. */
+  private rest(isOther: boolean): void {
+    window.clearTimeout(this.restTimer);
+    this.host.want("main", null);
+    this.ahead.pause(isOther);
+    if (!isOther) this.plan();
+    else
+      this.restTimer = window.setTimeout(() => {
+        this.ahead.pause(false);
+        this.plan();
+      }, STILL_MS);
   }
 
   /** Show the best that is here and ask for what is missing. */
@@ -287,7 +307,7 @@ export class PreviewLayer implements PictureLayer {
   /** A line that was lost brings nothing of what was asked on it. */
   online(connected: boolean): void {
     if (!connected) this.ahead.reset();
-    else if (this.wish && this.pictures.received.has(this.key)) this.plan();
+    else if (this.wish && (this.covered || this.pictures.received.has(this.key))) this.plan();
   }
 
   /** The series' images are other ones now: nothing that is kept of it is true. What is on screen stays until then. */

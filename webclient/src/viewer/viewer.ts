@@ -46,6 +46,7 @@ export class Viewer implements LayerHost {
   private readonly undoing = new Undo();
   private readonly fromList: boolean;
   private readonly layers: PictureLayer[] = [];
+  private readonly covering = new Set<PictureLayer>();
   private readonly listeners: ((state: DisplayState) => void)[] = [];
   view: ViewState;
   tool: Tool = "page";
@@ -204,11 +205,29 @@ export class Viewer implements LayerHost {
     return picture !== null && JSON.stringify(picture.view) === JSON.stringify(this.view);
   }
 
-  changed(_layer: PictureLayer): void {
-    if (!this.stage.classList.contains("live")) {
+  isCovered(layer: PictureLayer, view: ViewState): boolean {
+    return this.layers.slice(this.layers.indexOf(layer) + 1).some((above) => above.covers?.(view) ?? false);
+  }
+
+  /** A layer covers the view now, or no longer does: those beneath stop asking, or ask. */
+  private tellCovered(layer: PictureLayer): void {
+    const covers = layer.covers?.(this.view) ?? false;
+    if (covers === this.covering.has(layer)) return;
+    if (covers) this.covering.add(layer);
+    else this.covering.delete(layer);
+    const state = this.display();
+    for (const beneath of this.layers.slice(0, this.layers.indexOf(layer))) beneath.display(state);
+  }
+
+  changed(layer: PictureLayer): void {
+    if (!this.stage.classList.contains("live") && this.shown()) {
       this.stage.classList.add("live");
       for (const first of this.stage.querySelectorAll("img")) first.remove();
     }
+    this.tellCovered(layer);
+    const picture = layer.shown;
+    if (picture)
+      for (const above of this.layers.slice(this.layers.indexOf(layer) + 1)) above.giveWay?.(picture);
     if (this.isSettled(this.shown())) this.notice.settled();
     this.refreshTexts();
   }

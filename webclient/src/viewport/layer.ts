@@ -57,6 +57,10 @@ export interface PictureLayer {
   online?(connected: boolean): void;
   /** The series' images are other ones now (it grew): forget them. */
   forget?(series: number): void;
+  /** This view is drawn here without the server (exact values are in memory): layers beneath need not ask for it. */
+  covers?(view: ViewState): boolean;
+  /** A layer beneath shows another picture: an old one that was kept here for want of a nearer one may go. */
+  giveWay?(beneath: ShownPicture): void;
   /** The right is gone: nothing of the pictures stays. */
   clear(): void;
 }
@@ -70,6 +74,8 @@ export interface LayerHost {
   send(message: Record<string, unknown>): void;
   /** The newest wish of a viewport: sent now, and again when a lost line is back; null when it has all it needs. */
   want(viewport: string, message: Record<string, unknown> | null): void;
+  /** Whether a layer above this one covers the view. When that changes `display` is told again. */
+  isCovered(layer: PictureLayer, view: ViewState): boolean;
   /** `shown` of the layer is another one: texts and letters follow. */
   changed(layer: PictureLayer): void;
 }

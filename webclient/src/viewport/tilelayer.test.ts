@@ -40,10 +40,12 @@ class FakeCanvas {
 
 const sent: Record<string, unknown>[] = [];
 let changes = 0;
+let covered = false;
 const host = {
   versionOf: () => 1,
   send: (message: Record<string, unknown>) => sent.push(message),
   want: () => undefined,
+  isCovered: () => covered,
   changed: () => {
     changes += 1;
   },
@@ -52,6 +54,7 @@ const host = {
 beforeEach(() => {
   sent.length = 0;
   changes = 0;
+  covered = false;
   vi.useFakeTimers();
   vi.stubGlobal("window", globalThis);
   vi.stubGlobal("navigator", {});
@@ -215,4 +218,18 @@ test("a tile that is being decoded is not asked for again", async () => {
   expect(sent.length).toBe(2);
   expect(asked()).not.toContainEqual(first);
   await answering;
+});
+
+test("what exact values cover is not asked for; what was asked is taken back; without them it is asked for", () => {
+  const { layer: tiles } = layer();
+  tiles.display(display({}));
+  expect(sent.length).toBe(1);
+  covered = true;
+  tiles.display(display({ voi: "window", windowCenter: 5, windowWidth: 10 }));
+  expect(sent.slice(1)).toEqual([{ t: "cancel", viewport: "tiles" }]);
+  tiles.display(display({ voi: "window", windowCenter: 6, windowWidth: 10 }));
+  expect(sent.length).toBe(2);
+  covered = false;
+  tiles.display(display({ voi: "window", windowCenter: 6, windowWidth: 10 }));
+  expect(sent[2]).toMatchObject({ t: "tiles", window_center: 6 });
 });

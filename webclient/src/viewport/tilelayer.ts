@@ -141,6 +141,10 @@ export class TileLayer implements PictureLayer {
       this.canvas.hidden = true;
       this.host.changed(this);
     }
+    this.drop();
+  }
+
+  private drop(): void {
     if (this.asked.size) this.host.send({ t: "cancel", viewport: VIEWPORT });
     this.asked.clear();
   }
@@ -151,6 +155,10 @@ export class TileLayer implements PictureLayer {
   private demand(): void {
     const wish = this.wish;
     if (!wish || wish.look === this.failed) return;
+    if (this.host.isCovered(this, wish.state.view)) {
+      this.drop();
+      return;
+    }
     const near = wish.state.moving ? wish.visible : [...wish.visible, ...wish.ring];
     const here = (key: string) => this.tiles.has(key) || this.decoding.has(key);
     const missing = near.filter((tile) => !here(keyOf(wish.look, tile))).slice(0, MOST_TILES);
