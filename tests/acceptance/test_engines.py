@@ -11,7 +11,9 @@ from tests.support.engines import ENGINES, Window, missing_engines, until
 
 # Exact values follow the refined picture where there is time.
 _REFINED = "['refined', 'lossless'].includes((document.querySelector('.quality') || {dataset: {}}).dataset.quality)"
-_PAINTED = "document.querySelector('#picture').toDataURL()"
+_EXACT = "(document.querySelector('.quality') || {dataset: {}}).dataset.quality === 'lossless'"
+# The layer on top: what lies beneath exact values is not drawn again.
+_PAINTED = "(document.querySelector('canvas.values:not([hidden])') || document.querySelector('#picture')).toDataURL()"
 _WINDOW = "document.querySelector('.corner.br').textContent"
 
 
@@ -21,11 +23,13 @@ def _number(window: Window) -> int:
 
 
 def _changes(window: Window, key: str, expression: str, what: str) -> str:
-    """Press a key; the expression's value once it differs and the refined picture is there."""
+    """Press a key; the expression's value once it differs and the exact values are shown, before and after: nothing
+    but the key changes the picture then."""
+    until(window, _EXACT, "exact values")
     before = window.evaluate(expression)
     window.press(key)
     quoted = json.dumps(before)
-    until(window, f"({expression}) !== {quoted} && {_REFINED}", what)
+    until(window, f"({expression}) !== {quoted} && {_EXACT}", what)
     return str(window.evaluate(expression))
 
 

@@ -17,7 +17,7 @@ import pydicom
 import pytest
 from playwright.sync_api import Page, expect
 from pydicom.data import get_testdata_file
-from pydicom.uid import generate_uid
+from pydicom.uid import UID, generate_uid
 
 from app.delivery.page import client_files
 from tests.support.browser import device
@@ -231,7 +231,7 @@ RAW_KINDS = {
     "f32": ("<f4", "FloatPixelData"),
     "f64": ("<f8", "DoubleFloatPixelData"),
 }
-PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
+PARAMETRIC_MAP = UID("1.2.840.10008.5.1.4.1.1.30")
 
 
 def raw_values(kind: str, side: int = 64) -> Any:
