@@ -175,6 +175,7 @@ STATUSES: Mapping[str, Statuses] = {
     "objects.": Statuses(503),
     "keyring.": INTERNAL,
     "database.": Statuses(503),
+    "bus.unavailable": Statuses(503),
     "dimse.": Statuses(400),
 }
 

@@ -16,7 +16,7 @@ from app.archive_api.header_process import HeaderProcess
 from app.archive_api.instance_finder import InstanceFinder
 from app.archive_api.routes import ROUTES as ARCHIVE_ROUTES
 from app.audit.service import Audit
-from app.bus import Bus
+from app.bus import Bus, carrier_of
 from app.delivery.routes import ROUTES as DELIVERY_ROUTES
 from app.http import RouteSpec, build_routes, unrouted
 from app.identity.routes import ROUTES as IDENTITY_ROUTES
@@ -64,7 +64,7 @@ async def open_services(settings: Settings, *, secure: bool = False) -> AsyncIte
     render = RenderClient(locations.render_socket(settings))
     waker = Waker(url, INGEST_CHANNEL)
     try:
-        async with Bus(database, url).running() as bus:
+        async with Bus(carrier_of(settings, database, url)).running() as bus:
             yield Services(
                 settings=settings,
                 database=database,

@@ -252,10 +252,10 @@ class Shares:
         )
         if study_key is None:
             raise ShareNotFoundError
-        await self._services.bus.publish(f"share:{share_key}:ended")
         await self._services.audit.record(
             institution_id, actor, "share.revoke", study_key=study_key, details={"share": share_key}
         )
+        await self._services.bus.publish(f"share:{share_key}:ended")  # may raise: repeated, it tells again
 
     async def of_study(self, institution_id: int, study_key: int) -> list[dict[str, Any]]:
         """Shares of a study, newest first, without tokens and codes."""

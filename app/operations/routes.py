@@ -23,7 +23,7 @@ async def healthz(request: Request, services: Services, principal: Principal) ->
 
 
 async def readyz(request: Request, services: Services, principal: Principal) -> Response:
-    """Database, render process, disk and clock; 503 when one is missing. Says no addresses."""
+    """Database, render process, bus, disk and clock; 503 when one is missing. Says no addresses."""
     checks: dict[str, str] = {}
     try:
         skew_s = await asyncio.wait_for(
@@ -41,6 +41,11 @@ async def readyz(request: Request, services: Services, principal: Principal) -> 
         checks["render"] = "ok"
     except Exception as error:
         checks["render"] = type(error).__name__
+    try:
+        await asyncio.wait_for(services.bus.check(), 2)
+        checks["bus"] = "ok"
+    except Exception as error:
+        checks["bus"] = type(error).__name__
     free = shutil.disk_usage(services.settings.home).free
     checks["disk"] = "ok" if free > services.settings.min_free_disk_mb << 20 else "low"
     ready = all(value == "ok" for value in checks.values())
