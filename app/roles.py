@@ -92,7 +92,9 @@ def web(settings: Settings, argv: list[str]) -> int:
     _begin("web", settings)
     from app.main import build_app
     from app.protocol import BoundedHttp
+    from dicomnet.keyring import prepare_names
 
+    prepare_names()
     files = certificate_files(settings)
     host, port = split_address(settings.http)
     config = uvicorn.Config(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 import socket
@@ -12,11 +13,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from app.bootstrap import FirstStart, prepare_database
 from app.cli import parser
 from app.logging import configure_logging, get_logger
 from app.role_logs import RoleLog, last_line
@@ -24,6 +24,9 @@ from app.roles import SUPERVISED
 from app.settings import Settings, split_address
 from app.tls import certificate_files
 from dicomnet.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+
+if TYPE_CHECKING:
+    from app.bootstrap import FirstStart
 
 _STOP_S = 6.0
 _LONGEST_PAUSE_S = 5.0
@@ -73,7 +76,12 @@ class Supervisor:
             self._embedded = EmbeddedPostgres(home)
             # Shielded: a thread cannot be cancelled, so ``stop`` waits for it instead of leaving a server behind.
             self._database_start = asyncio.create_task(asyncio.to_thread(self._embedded.start))
+        # What comes next is loaded while PostgreSQL, a process of its own, makes its files: a second of both.
+        await asyncio.to_thread(importlib.import_module, "app.bootstrap")
+        if self._database_start is not None:
             await asyncio.shield(self._database_start)
+        from app.bootstrap import prepare_database
+
         self.first_start = await prepare_database(self.settings, self._embedded)
         self._bind()
         web_fd = self._sockets[0].fileno()

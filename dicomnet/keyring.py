@@ -20,7 +20,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pypinyin import Style, lazy_pinyin
 
 from dicomnet.errors import DicomnetError
 from dicomnet.secret_file import read_or_create
@@ -148,6 +147,9 @@ def fold_name(text: str) -> str:
 
 def _pinyin_forms(name: str) -> set[str]:
     """Pinyin and initials in each way the name may be typed: the surname's own reading, and ü as v, u or yu."""
+    # Here, since its dictionaries take a fifth of a process's start, and most processes never read a name.
+    from pypinyin import Style, lazy_pinyin
+
     syllables = lazy_pinyin(name)
     initials = lazy_pinyin(name, style=Style.FIRST_LETTER)
     forms = {"".join(syllables), "".join(initials)}
@@ -157,6 +159,11 @@ def _pinyin_forms(name: str) -> set[str]:
         forms.add("".join([*reading, *syllables[len(surname) :]]))
         forms.add("".join([*(syllable[0] for syllable in reading), *initials[len(surname) :]]))
     return forms | {form.replace("v", spelling) for form in forms if "v" in form for spelling in ("u", "yu")}
+
+
+def prepare_names() -> None:
+    """Load the dictionaries now, for a process in which the first name must not wait for them."""
+    _pinyin_forms("名")
 
 
 @lru_cache(maxsize=4096)

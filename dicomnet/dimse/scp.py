@@ -20,7 +20,7 @@ from dicomnet.database import Database
 from dicomnet.dimse.receiver import Receiver, ReceiverSettings
 from dicomnet.dimse.store_handler import StoreHandler
 from dicomnet.events import Waker
-from dicomnet.keyring import Keyring
+from dicomnet.keyring import Keyring, prepare_names
 from dicomnet.sop_classes import VERIFICATION, storage_classes, transfer_syntaxes
 
 log = structlog.get_logger("dicomnet.dimse.scp")
@@ -70,6 +70,7 @@ def run_scp(
     Running stores finish before this returns (at most 5 s), others are aborted: nothing answered is lost.
     Raises OSError when the port cannot be had, SopClassFileError, KeyringError.
     """
+    prepare_names()
     classes = storage_classes(sop_classes_file)
     keyring = Keyring.load_or_create(keyring_path)
     objects = open_objects(blobs_url, home)
