@@ -10,7 +10,7 @@ import asyncpg
 import orjson
 
 from app.errors import describe_error
-from app.main import open_services
+from app.opening import open_services
 from app.services import Services
 from app.settings import Settings
 

@@ -19,6 +19,8 @@ import asyncpg
 from dicomnet.backoff import Backoff
 from dicomnet.database import Database
 
+INGEST_CHANNEL = "cloudfilm_ingest"
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -19,7 +19,7 @@ from app.delivery.service import Shares
 from app.demo.studies import DemoStudy, demo_studies, files_of, packaged_files, study_uid_of
 from app.errors import describe_error
 from app.logging import configure_logging
-from app.main import open_services
+from app.opening import open_services
 from app.settings import Settings, split_address
 from app.supervisor import Supervisor, run_supervised
 from dicomnet.dimse.scu import SendReport, send

@@ -16,7 +16,7 @@ import asyncpg
 from app import locations
 from app.errors import describe_error
 from app.logging import correlation_id, get_logger
-from app.main import open_services
+from app.opening import open_services
 from app.rendering.decode_pool import HARMFUL, DecodePool
 from app.rendering.loader import decoded_here, note_fault
 from app.services import Services
@@ -27,8 +27,7 @@ from app.viewing.values_job import VALUES, code_series, enqueue_values
 from dicomnet.archive.open_record import OpenRecord, frame_spec, load_instance, read_frame_bytes
 from dicomnet.archive.query import SeriesRow, list_series
 from dicomnet.backoff import Backoff
-from dicomnet.dimse.scp import INGEST_CHANNEL
-from dicomnet.events import EventCursor, Listener
+from dicomnet.events import INGEST_CHANNEL, EventCursor, Listener
 from dicomnet.queue import Job
 from render.codec import register_plugins
 from render.errors import CodecError

@@ -19,13 +19,11 @@ from dicomnet.archive.objects import LocalObjects, open_objects
 from dicomnet.database import Database
 from dicomnet.dimse.receiver import Receiver, ReceiverSettings
 from dicomnet.dimse.store_handler import StoreHandler
-from dicomnet.events import Waker
+from dicomnet.events import INGEST_CHANNEL, Waker
 from dicomnet.keyring import Keyring, prepare_names
 from dicomnet.sop_classes import VERIFICATION, storage_classes, transfer_syntaxes
 
 log = structlog.get_logger("dicomnet.dimse.scp")
-
-INGEST_CHANNEL = "cloudfilm_ingest"
 
 
 def reserve_port(host: str, port: int) -> tuple[socket.socket, int]:

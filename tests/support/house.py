@@ -24,7 +24,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from app.delivery.service import Shares
 from app.identity.service import SHARE_COOKIE, STAFF_COOKIE
-from app.main import build_app, open_services
+from app.main import build_app
+from app.opening import open_services
 from app.services import Services
 from app.settings import Settings
 from dicomnet.database import Database

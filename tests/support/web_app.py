@@ -20,7 +20,8 @@ from app import locations
 from app.delivery.service import NewShare
 from app.identity.service import Identity
 from app.logging import configure_logging
-from app.main import build_app, open_services
+from app.main import build_app
+from app.opening import open_services
 from app.services import Services
 from app.settings import Settings
 from dicomnet.archive.ingest import Stored

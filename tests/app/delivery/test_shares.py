@@ -19,7 +19,7 @@ from app.delivery.errors import (
     WrongCodeError,
 )
 from app.delivery.service import FREE_ATTEMPTS, NewShare, Shares, lock_minutes
-from app.main import open_services
+from app.opening import open_services
 from app.viewing.errors import StudyNotFoundError
 from tests.support.dicom_files import as_bytes, make_ct
 from tests.support.web_app import Web
