@@ -14,11 +14,22 @@ from playwright.sync_api import Browser, Page, expect
 from pydicom.dataset import Dataset
 
 from dicomnet.dimse.scu import send
-from tests.support.browser import double_tap, exact, holding, line, painted, settled, shown_number, shown_window, touch
+from tests.support.browser import (
+    double_tap,
+    exact,
+    holding,
+    line,
+    painted,
+    settled,
+    shared_browser,
+    shown_number,
+    shown_window,
+    touch,
+)
 from tests.support.demo_ct import Study, make_share, middle, open_share
 from tests.support.series import ct_series
 from tests.support.server import Server, wait_until
-from tools.screenshots import DEVICES, chromium, chromium_path, log_in
+from tools.screenshots import DEVICES, chromium_path, log_in
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no chromium (apt install chromium)")
 COUNT = 120
@@ -66,9 +77,13 @@ def stack(server: Server) -> Study:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One for the module: two of Playwright's loops cannot run beside each other."""
-    with chromium() as running:
-        yield running
+    """The shared one; the contexts that the module's tests made in it end with the module."""
+    running = shared_browser()
+    others = set(running.contexts)
+    yield running
+    for context in running.contexts:
+        if context not in others:
+            context.close()
 
 
 def new_page(browser: Browser, kind: str) -> Page:

@@ -5,25 +5,55 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tools.screenshots import DEVICES, chromium
 
 Finger = tuple[float, float]
 
 
+class _Kept:
+    """One browser process for all tests that follow one another; each has a context of its own, as if it were new."""
+
+    def __init__(self) -> None:
+        self._browser: Browser | None = None
+        self._stack = ExitStack()
+
+    def get(self) -> Browser:
+        if self._browser is None or not self._browser.is_connected():
+            self.close()
+            self._browser = self._stack.enter_context(chromium())
+        return self._browser
+
+    def close(self) -> None:
+        self._browser = None
+        self._stack.close()
+
+
+_kept = _Kept()
+
+
+def shared_browser() -> Browser:
+    """The running browser, started at the first call. Whoever makes a context in it closes that."""
+    return _kept.get()
+
+
+def close_shared_browser() -> None:
+    """End it: Playwright keeps a loop of its own running in this thread, beside which no other can run."""
+    _kept.close()
+
+
 @contextmanager
 def device(kind: str, language: str = "zh-CN") -> Iterator[BrowserContext]:
     """A fresh context: ``phone`` or ``desktop``."""
-    with chromium() as browser:
-        context = browser.new_context(locale=language, ignore_https_errors=True, **DEVICES[kind])
-        try:
-            yield context
-        finally:
-            context.close()
+    context = shared_browser().new_context(locale=language, ignore_https_errors=True, **DEVICES[kind])
+    try:
+        yield context
+    finally:
+        context.close()
 
 
 def touch(page: Page, *paths: Sequence[Finger], step_ms: float | None = None) -> None:

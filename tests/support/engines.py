@@ -24,8 +24,9 @@ from typing import Any, Protocol
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
+from tests.support.browser import shared_browser
 from tests.support.server import wait_until
-from tools.screenshots import chromium, chromium_path
+from tools.screenshots import chromium_path
 
 # WebDriver's code points of keys (W3C WebDriver 17.4.2).
 KEYS = {"ArrowDown": "\ue015", "ArrowUp": "\ue013", "End": "\ue010", "Home": "\ue011", "Enter": "\ue007"}
@@ -96,9 +97,11 @@ class _Blink:
 @contextmanager
 def blink() -> Iterator[Window]:
     """Debian's Chromium."""
-    with chromium() as browser:
-        context = browser.new_context(viewport={"width": _PHONE[0], "height": _PHONE[1]}, locale="zh-CN")
+    context = shared_browser().new_context(viewport={"width": _PHONE[0], "height": _PHONE[1]}, locale="zh-CN")
+    try:
         yield _Blink(context.new_page())
+    finally:
+        context.close()
 
 
 class _Driven(ABC):

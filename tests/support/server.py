@@ -56,6 +56,7 @@ class Server:
         self.output: list[str] = []
         self.ready_file = home / "ready.json"
         self.settings = settings
+        self._tokens: dict[str, str] = {}
         self.process: subprocess.Popen[str]
 
     # Life -------------------------------------------------------------------------------------------------------
@@ -184,8 +185,10 @@ class Server:
         return json.loads(self.cli(*arguments, "--json").stdout.splitlines()[-1])
 
     def token(self, role: str) -> str:
-        """A Bearer token."""
-        return str(self.cli_json("token", "create", "--role", role)["token"])
+        """A Bearer token of the role, the same one at every call."""
+        if role not in self._tokens:
+            self._tokens[role] = str(self.cli_json("token", "create", "--role", role)["token"])
+        return self._tokens[role]
 
     @property
     def one_time_password(self) -> str:
