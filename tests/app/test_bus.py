@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from app.bus import GAP, Bus, carrier_of
 from app.delivery.service import Shares
-from app.main import open_services
+from app.opening import open_services
 from app.redis_bus import BusUnavailableError, RedisCarrier
 from app.settings import Settings, SettingsError
 from dicomnet.database import Database

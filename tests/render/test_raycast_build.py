@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from render.native import build
-from tests.support.kernel_builds import build_with_sanitizers, run_hostile
+from tests.support.kernel_builds import kernels_with_sanitizers, run_hostile
 
 _HOSTILE = """
 import numpy as np, sys
@@ -74,7 +71,5 @@ print("clean")
 """
 
 
-def test_hostile_geometry_is_clean_under_sanitizers(tmp_path: Path) -> None:
-    target = tmp_path / "raycast-asan.so"
-    units = [build.HERE / "kernels.cpp", build.HERE / "raycast.cpp"]
-    run_hostile(_HOSTILE, target, build_with_sanitizers(target, units, ("float-cast-overflow",)))
+def test_hostile_geometry_is_clean_under_sanitizers() -> None:
+    run_hostile(_HOSTILE, *kernels_with_sanitizers())

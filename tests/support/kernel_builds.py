@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -70,18 +73,30 @@ def sanitizer_runtime() -> Path:
     return Path(runtime)
 
 
-def build_with_sanitizers(target: Path, units: Sequence[Path] = build.SOURCES, checks: Sequence[str] = ()) -> Path:
-    """The native kernels with AddressSanitizer and UBSan (and more ``checks``); skips where there is no libasan.
+@lru_cache(maxsize=1)
+def kernels_with_sanitizers() -> tuple[Path, Path]:
+    """(all native kernels with AddressSanitizer and UBSan, the sanitizers' runtime): arguments of ``run_hostile``.
 
-    Casts to integers of what is not a number are checked with 'float-cast-overflow': places are bounded before.
-    Returns the sanitizers' runtime, for ``run_hostile``.
+    Built once in a run; skips where there is no libasan. Casts to integers of what is not a number are checked too
+    ('float-cast-overflow'): places are bounded before.
     """
     runtime = sanitizer_runtime()
+    folder = Path(tempfile.mkdtemp(prefix="kernels-asan-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command, _ = build.compiler()
-    flags = ["-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-ffp-contract=off", "-fno-sanitize-recover=all"]
-    sanitizers = "-fsanitize=" + ",".join(("address", "undefined", *checks))
-    subprocess.run([*command, *flags, sanitizers, *map(str, units), "-o", str(target)], check=True)
-    return runtime
+    checks = "-fsanitize=address,undefined,float-cast-overflow"
+    flags = ["-O1", "-g", "-std=c++17", "-fPIC", "-ffp-contract=off", "-fno-sanitize-recover=all", checks]
+
+    def compiled(unit: Path) -> str:
+        target = folder / f"{unit.stem}.o"
+        subprocess.run([*command, *flags, "-c", str(unit), "-o", str(target)], check=True)
+        return str(target)
+
+    with ThreadPoolExecutor(2) as pool:
+        units = list(pool.map(compiled, build.SOURCES))
+    library = folder / "kernels-asan.so"
+    subprocess.run([*command, *flags, "-shared", *units, "-o", str(library)], check=True)
+    return library, runtime
 
 
 def run_hostile(script: str, target: Path, runtime: Path | None = None) -> None:

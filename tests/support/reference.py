@@ -8,10 +8,14 @@ window written here from PS3.3 C.11. ``ssim`` is scikit-image's.
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import io
 import shutil
 import subprocess
 import tempfile
+import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +58,29 @@ def ssim(ours: Pixels, theirs: Pixels) -> float:
 
 
 def foreign_picture(path: Path, frame: int = 0) -> Pixels:
-    """(y, x) or (y, x, 3) uint8, one output pixel per image pixel. ``frame`` counts from 0."""
-    ds = read_dataset(path)
-    picture = _by_dcmtk(path, ds, frame)
-    return picture if picture is not None else _plain_picture(ds, frame)
+    """(y, x) or (y, x, 3) uint8, one output pixel per image pixel. ``frame`` counts from 0.
+
+    Made once in a run: several tests hold theirs against the same files.
+    """
+    kept = (
+        Path(_kept().name) / hashlib.sha256(f"{path.resolve()} {path.stat().st_mtime_ns} {frame}".encode()).hexdigest()
+    )
+    if not kept.is_file():
+        ds = read_dataset(path)
+        picture = _by_dcmtk(path, ds, frame)
+        fresh = kept.with_name(f"{kept.name}.{threading.get_ident()}.npy")
+        np.save(fresh, picture if picture is not None else _plain_picture(ds, frame))
+        fresh.replace(kept)
+    with kept.open("rb") as file:
+        return np.load(file)
+
+
+@cache
+def _kept() -> tempfile.TemporaryDirectory[str]:
+    """Pictures that were made already; the folder ends with the process."""
+    folder = tempfile.TemporaryDirectory(prefix="foreign-pictures-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    return folder
 
 
 # DCMTK --------------------------------------------------------------------------------------------------------
