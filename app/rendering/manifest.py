@@ -6,6 +6,7 @@ from typing import Any
 
 from app.rendering.frames import FramePlace
 from app.rendering.series import OpenSeries
+from dicomnet.archive.suv import suv_factor
 
 _PER_FRAME_LIMIT = 20_000
 
@@ -39,6 +40,14 @@ def describe_frame(place: FramePlace) -> dict[str, Any]:
     }
 
 
+def _suv(series: OpenSeries) -> dict[str, Any]:
+    """Of a PET series: the factor that makes SUV of its values, or the reason why there is none."""
+    if series.frames[0].record.modality != "PT":
+        return {}
+    found = suv_factor([place.record.pet_dose for place in series.frames])
+    return {"suv": {"factor": found.factor, "reason": found.reason}}
+
+
 def describe_series(series: OpenSeries) -> dict[str, Any]:
     """The manifest: shared fields once, per-frame differences as a list of objects holding only what changes."""
     if not series.frames:
@@ -62,6 +71,7 @@ def describe_series(series: OpenSeries) -> dict[str, Any]:
         "cine_rate_hz": rate,
         "laterality": record.image_laterality,
         "view_position": record.view_position,
+        **_suv(series),
         "acquisition": dict(record.acquisition),
         "shared": shared,
         "frames": frames,

@@ -11,7 +11,7 @@ import itertools
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields
 from operator import attrgetter, mul
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +21,7 @@ import orjson
 from dicomnet.archive.inflated import inflated_files
 from dicomnet.archive.lut import Lut, Palette
 from dicomnet.archive.objects import Objects
+from dicomnet.archive.suv import PetDose
 from dicomnet.database import Database
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ class OpenRecord:
     lossy_image_compression: str = ""
     per_frame: tuple[FrameOverride, ...] | None = None
     ultrasound_regions: tuple[UltrasoundRegion, ...] = ()
+    pet_dose: PetDose | None = None
     acquisition: dict[str, str] = field(default_factory=dict[str, str])
 
     def fragments(self, frame_index: int) -> tuple[Fragment, ...]:
@@ -176,7 +178,7 @@ _DEFAULTS: dict[str, Any] = {
     spec.name: spec.default for spec in fields(OpenRecord) if spec.name not in (*_OF_THE_ROW, "acquisition")
 }
 _values = attrgetter(*_DEFAULTS)
-_NOT_PLAIN = (tuple, Lut, Palette)
+_NOT_PLAIN = (tuple, Lut, Palette, PetDose)
 _SMALL_RECORD_BYTES = 4096
 
 
@@ -225,6 +227,8 @@ def _plain(name: str, value: Any) -> Any:
         return [[number for fragment in frame for number in fragment] for frame in value]
     if isinstance(value, Lut):
         return _plain_lut(value)
+    if isinstance(value, PetDose):
+        return astuple(value)
     if name == "palette":
         return [_plain_lut(table) for table in (value.red, value.green, value.blue)]
     if name == "voi_luts":
@@ -265,6 +269,8 @@ def _typed(name: str, value: Any) -> Any:
         return _lut(value)
     if name == "palette":
         return Palette(*(_lut(table) for table in value))
+    if name == "pet_dose":
+        return PetDose(*value)
     if name == "voi_luts":
         return tuple(_lut(table) for table in value)
     if name == "per_frame":

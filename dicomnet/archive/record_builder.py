@@ -11,6 +11,7 @@ from dicomnet.archive.frames import PixelShape, lay_out_frames
 from dicomnet.archive.header import Header
 from dicomnet.archive.lut import read_lut, read_palette
 from dicomnet.archive.open_record import FrameOverride, OpenRecord, UltrasoundRegion, VoiWindow
+from dicomnet.archive.suv import read_pet_dose
 from dicomnet.text import decode_text
 
 _MAX_WINDOWS = 32
@@ -91,6 +92,8 @@ def build_record(header: Header, sop_class_uid: str, sop_instance_uid: str) -> O
         "image_type": tuple(ds.strings(0x00080008, 8)),
         "acquisition": _acquisition(ds),
     }
+    if values["modality"] == "PT":
+        values["pet_dose"] = read_pet_dose(ds)
     if layout.pixel_element:
         values.update(_gray_scale(ds, signed, photometric))
         values.update(_geometry(ds, layout.number_of_frames))

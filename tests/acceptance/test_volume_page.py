@@ -14,10 +14,9 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 
 from app.delivery.page import client_files
 from tests.support.browser import device, line, touch
-from tests.support.multipart import body
 from tests.support.series import ct_series
 from tests.support.server import Server
-from tests.support.volume_page import Wire, box_of, choose, drag, picture, rested, show
+from tests.support.volume_page import Wire, box_of, choose, drag, picture, rested, show, store_study
 from tools.screenshots import chromium_path, log_in
 
 pytestmark = pytest.mark.skipif(chromium_path() is None, reason="no chromium (apt install chromium)")
@@ -25,23 +24,12 @@ COUNT, SIDE = 24, 64
 PLANES = ("axial", "coronal", "sagittal")
 
 
-def store(server: Server, patient_id: str, files: list[bytes]) -> int:
-    """The key of the study that these files make."""
-    content, headers = body(files)
-    with server.client(headers={"Authorization": f"Bearer {server.token('dicomweb-write')}"}) as client:
-        answer = client.post("/dicom-web/studies", content=content, headers=headers)
-        assert answer.status_code == 200, answer.text
-    with server.admin() as admin:
-        rows = admin.get("/api/studies", params={"patient_id": patient_id}).json()["studies"]
-    return int(rows[0]["study_key"])
-
-
 @pytest.fixture(scope="module")
 def study(server: Server) -> int:
     if "volume.js" not in client_files():
         pytest.skip("the web client is not built (python -m tools.build_client)")
     files = ct_series(COUNT, SIDE, PatientID="VOLUME-PAGE", PatientName="VOLUME")
-    return store(server, "VOLUME-PAGE", files)
+    return store_study(server, "VOLUME-PAGE", files)
 
 
 @contextmanager
@@ -286,7 +274,7 @@ def test_what_makes_no_volume_is_refused_with_the_reason(server: Server, study: 
     common: dict[str, Any] = {"PatientID": "VOLUME-TURNED", **uids}
     files = ct_series(6, SIDE, **common)
     files += ct_series(6, SIDE, **common, ImageOrientationPatient=[0.8, 0.6, 0, -0.6, 0.8, 0])
-    turned = store(server, "VOLUME-TURNED", files)
+    turned = store_study(server, "VOLUME-TURNED", files)
     with opened(server, turned, "phone") as (page, wire):
         notice = page.locator("#volume").get_by_role("alert")
         expect(notice).to_contain_text("图像方向不一致", timeout=60_000)

@@ -76,6 +76,21 @@ def double_tap(page: Page, at: Finger) -> None:
     session.detach()
 
 
+def double_click(page: Page, at: Finger) -> None:
+    """Two clicks of the left button that say they were 120 ms apart, however long the machine needed."""
+    session = page.context.new_cdp_session(page)
+    began = time.time()
+    for after_ms, kind, count in (
+        (0, "mousePressed", 1),
+        (50, "mouseReleased", 1),
+        (120, "mousePressed", 2),
+        (170, "mouseReleased", 2),
+    ):
+        event = {"type": kind, "x": at[0], "y": at[1], "button": "left", "clickCount": count}
+        session.send("Input.dispatchMouseEvent", {**event, "timestamp": began + after_ms / 1000})
+    session.detach()
+
+
 @contextmanager
 def holding(page: Page, *paths: Sequence[Finger], step_ms: float | None = None) -> Iterator[None]:
     """As ``touch``, but the fingers stay down at the end of their paths until the block is left."""
