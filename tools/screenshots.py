@@ -124,6 +124,13 @@ def take_all(browser: Browser, url: str, username: str, password: str, folder: P
             page.locator("#volume .tabs .volume").click()
             settle_volume(page)
             _take(page, folder, "volume-rendering", device)
+        page.goto("about:blank")
+        page.goto(f"{url}/viewer/{first_study(staff, url, 'PT')}#fusion")
+        settle_volume(page)
+        if device == "phone":
+            page.locator("#volume .tabs .coronal").click()
+            settle_volume(page)
+        _take(page, folder, "fusion", device)
         study = first_study(staff, url, "MR")
         made = staff.request.post(f"{url}/api/studies/{study}/shares", data={"days": 7}, headers={"Origin": url}).json()
         staff.close()

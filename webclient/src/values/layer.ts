@@ -258,6 +258,11 @@ export class ValuesLayer implements PictureLayer {
     return this.store.has(key) ? key : null;
   }
 
+  /** What makes SUV of the shown series' values; null where nothing does. */
+  get suvFactor(): number | null {
+    return this.wish?.manifest?.suv?.factor ?? null;
+  }
+
   /** The value under a point of the stage, CSS px; null without values or outside the image. */
   async probe(x: number, y: number): Promise<Probe | null> {
     const key = this.held();

@@ -6,12 +6,13 @@ import type { Probe } from "./statistics";
 const HOLD_MS = 500;
 const SLACK_PX = 8;
 
-/** (x, y) and the value with its unit; stored samples where no one value means something. */
-export function probeText(probe: Probe): string {
+/** (x, y) and the value with its unit, of a PET as SUV too; stored samples where no one value means something. */
+export function probeText(probe: Probe, suvFactor: number | null = null): string {
   const place = `(${probe.x}, ${probe.y})`;
   if (probe.value === null) return `${place} ${probe.stored.join(" ")}`;
   const value = Number.isInteger(probe.value) ? probe.value : Number(probe.value.toPrecision(6));
-  return `${place} ${value} ${probe.unit}`.trim();
+  const suv = suvFactor === null ? "" : ` · SUV ${(probe.value * suvFactor).toFixed(2)}`;
+  return `${place} ${value} ${probe.unit}`.trim() + suv;
 }
 
 export function followPointer(stage: HTMLElement, layer: ValuesLayer): void {
@@ -30,7 +31,7 @@ export function followPointer(stage: HTMLElement, layer: ValuesLayer): void {
     asked += 1;
     const mine = asked;
     const probe = await layer.probe(event.clientX - box.left, event.clientY - box.top).catch(() => null);
-    if (mine === asked) label.textContent = probe ? probeText(probe) : "";
+    if (mine === asked) label.textContent = probe ? probeText(probe, layer.suvFactor) : "";
   };
   const hide = () => {
     asked += 1;

@@ -200,6 +200,9 @@ describe("figures", () => {
     const probe = probeOf(frame(), values, 1.9, 1.2);
     expect(probe).toMatchObject({ x: 1, y: 1, stored: [1064], value: 40, unit: "HU" });
     expect(probe && probeText(probe)).toBe("(1, 1) 40 HU");
+    expect(probe && probeText({ ...probe, value: 18_100, unit: "BQML" }, 2.7634e-4)).toBe(
+      "(1, 1) 18100 BQML · SUV 5.00",
+    );
     expect(probeOf(frame(), values, 3, 0)).toBeNull();
   });
 });

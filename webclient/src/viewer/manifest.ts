@@ -52,6 +52,8 @@ export interface Manifest {
   /** Low values are white (MONOCHROME1, or an inverse presentation). */
   inverse: boolean;
   cine_rate_hz: number | null;
+  /** Of a PET: what makes SUV (body weight) of its values, or the reason why nothing does. */
+  suv?: { factor: number | null; reason: string };
   acquisition: Record<string, string>;
   shared: FrameInfo;
   frames: Partial<FrameInfo>[];

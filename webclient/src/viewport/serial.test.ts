@@ -33,7 +33,7 @@ const PLANE: PlaneView = {
   windowCenter: null,
   windowWidth: null,
   invert: false,
-  fused: { series: 13, colourMap: "hot", opacity: 0.6 },
+  fused: { series: 13, colourMap: "hot", opacity: 0.6, windowCenter: 6e3, windowWidth: 12e3 },
 };
 const VOLUME: VolumeView = {
   kind: "volume",
@@ -43,11 +43,26 @@ const VOLUME: VolumeView = {
   targetMm: [0, 0, 0],
   up: [0, 0, 1],
   fieldMm: 400,
-  cuts: [{ pointMm: [0, 0, 10], normal: [0, 0, 1] }],
+  cuts: [
+    { kind: "plane", pointMm: [0, 0, 10], normal: [0, 0, 1] },
+    { kind: "brush", centersMm: [1, 2, 3, 4.5, 5, 6], radiusMm: 8 },
+    {
+      kind: "curve",
+      cameraMm: [0, -400, 0],
+      targetMm: [0, 0, 0],
+      up: [0, 0, 1],
+      heightMm: 300,
+      width: 500,
+      height: 400,
+      points: [10, 10, 90, 12, 40, 80],
+      remove: "outside",
+    },
+  ],
   boxMm: [
     [-100, -80, 0],
     [100, 80, 120.5],
   ],
+  slices: true,
   transfer: [
     [-200, 0, 0, 0, 0],
     [300, 1, 0.8, 0.6, 0.9],
@@ -92,6 +107,18 @@ describe("an older value", () => {
     const parsed = parseScreen(JSON.stringify({ ...screenOf(1, VOLUME), views: [old] }));
     expect(parsed).toEqual(screenOf(1, { ...VOLUME, boxMm: null }));
   });
+  it("of a volume without slices has none, and its planes are cuts that say so", () => {
+    const { slices: _, ...old } = VOLUME;
+    const cuts = [{ pointMm: [0, 0, 10], normal: [0, 0, 1] }];
+    const parsed = parseScreen(JSON.stringify({ ...screenOf(1, VOLUME), views: [{ ...old, cuts }] }));
+    expect(parsed).toEqual(screenOf(1, { ...VOLUME, slices: false, cuts: VOLUME.cuts.slice(0, 1) }));
+  });
+  it("of a fusion without a window has the file's", () => {
+    const fused = { series: 3, colourMap: "hot", opacity: 0.5 };
+    const parsed = parseScreen(JSON.stringify({ ...screenOf(1, PLANE), views: [{ ...PLANE, fused }] }));
+    const whole = { ...fused, windowCenter: null, windowWidth: null };
+    expect(parsed).toEqual(screenOf(1, { ...PLANE, fused: whole }));
+  });
   it("of version 1 becomes a screen of one stack", () => {
     const { kind: _, ...old } = STACK;
     expect(parseScreen(JSON.stringify({ ...old, version: 1, study: 7 }))).toEqual(screenOf(7, STACK));
@@ -124,6 +151,18 @@ describe("garbage is refused", () => {
       { views: [{ ...PLANE, fused: { ...PLANE.fused, colourMap: "../x" } }, null, null, null] },
     ],
     ["a box of one corner", { views: [{ ...VOLUME, boxMm: [[0, 0, 0]] }, null, null, null] }],
+    ["a cut that is none", { views: [{ ...VOLUME, cuts: [{ kind: "saw" }] }, null, null, null] }],
+    [
+      "a stroke of half a place",
+      {
+        views: [
+          { ...VOLUME, cuts: [{ kind: "brush", centersMm: [1, 2, 3, 4], radiusMm: 8 }] },
+          null,
+          null,
+          null,
+        ],
+      },
+    ],
     ["a hundred cuts", { views: [{ ...VOLUME, cuts: Array(100).fill(VOLUME.cuts[0]) }, null, null, null] }],
   ];
   it.each(broken)("%s", (_name, change) => {

@@ -1,10 +1,13 @@
 // The screen as text and back. What comes from a link is checked field by field: nothing else gets through.
 
-import type { AnyView, PlaneView, ScreenState, Vector, ViewState, VolumeView } from "./state";
+import type { AnyView, PlaneView, ScreenState, Vector, ViewState, VolumeCut, VolumeView } from "./state";
 
-const LONGEST = 8192;
+/** Letters of a screen's text; most are of cuts. */
+export const LONGEST = 32768;
 const MOST_SIDE = 4;
-const MOST_CUTS = 16;
+export const MOST_CUTS = 64;
+/** Numbers of one cut. */
+const MOST_NUMBERS = 900;
 const MOST_POINTS = 64;
 const FARTHEST = 1e7;
 
@@ -111,6 +114,7 @@ function fusedOf(value: unknown): PlaneView["fused"] {
     series: whole(from["series"]),
     colourMap: nameOf(from["colourMap"]),
     opacity: number(from["opacity"], 0, 1),
+    ...windowOf({ windowCenter: null, windowWidth: null, ...from }),
   };
 }
 
@@ -133,6 +137,41 @@ function boxOf(value: unknown): VolumeView["boxMm"] {
   return [low, high];
 }
 
+function numbers(value: unknown, least: number, each: number): number[] {
+  const found = list(value, MOST_NUMBERS).map((part) => number(part));
+  if (found.length < least || found.length % each) throw new Refused("numbers");
+  return found;
+}
+
+/** Links from before there were curves and brushes have planes that do not say so. */
+function cutOf(value: unknown): VolumeCut {
+  const from = fields(value);
+  switch (from["kind"] ?? "plane") {
+    case "plane":
+      return { kind: "plane", pointMm: vector(from["pointMm"]), normal: direction(from["normal"]) };
+    case "brush":
+      return {
+        kind: "brush",
+        centersMm: numbers(from["centersMm"], 3, 3),
+        radiusMm: number(from["radiusMm"], 0.1, 500),
+      };
+    case "curve":
+      return {
+        kind: "curve",
+        cameraMm: vector(from["cameraMm"]),
+        targetMm: vector(from["targetMm"]),
+        up: direction(from["up"]),
+        heightMm: number(from["heightMm"], 1e-3, 1e5),
+        width: whole(from["width"], 1, 4096),
+        height: whole(from["height"], 1, 4096),
+        points: numbers(from["points"], 6, 2),
+        remove: one(from["remove"], ["inside", "outside"]),
+      };
+    default:
+      throw new Refused("cut");
+  }
+}
+
 function volumeView(from: Fields): VolumeView {
   return {
     kind: "volume",
@@ -142,11 +181,9 @@ function volumeView(from: Fields): VolumeView {
     targetMm: vector(from["targetMm"]),
     up: direction(from["up"]),
     fieldMm: number(from["fieldMm"], 1e-3, 1e5),
-    cuts: list(from["cuts"], MOST_CUTS).map((cut) => ({
-      pointMm: vector(fields(cut)["pointMm"]),
-      normal: direction(fields(cut)["normal"]),
-    })),
+    cuts: list(from["cuts"], MOST_CUTS).map(cutOf),
     boxMm: boxOf(from["boxMm"]),
+    slices: from["slices"] === undefined ? false : flag(from["slices"]),
     transfer: transferOf(from["transfer"]),
     ...windowOf(from),
   };

@@ -45,7 +45,29 @@ export interface Fused {
   /** A name of the server's colour maps. */
   readonly colourMap: string;
   readonly opacity: number;
+  /** In the series' own values (Bq/ml of a PET); null: the file's. */
+  readonly windowCenter: number | null;
+  readonly windowWidth: number | null;
 }
+
+/** What is cut away of a volume. Lists of numbers are flat, so that links stay short. */
+export type VolumeCut =
+  /** The side of the normal. */
+  | { readonly kind: "plane"; readonly pointMm: Vector; readonly normal: Vector }
+  /** Along the view of a picture of `width` x `height`, `heightMm` high: in or around a closed curve (x, y, x, y, …). */
+  | {
+      readonly kind: "curve";
+      readonly cameraMm: Vector;
+      readonly targetMm: Vector;
+      readonly up: Vector;
+      readonly heightMm: number;
+      readonly width: number;
+      readonly height: number;
+      readonly points: readonly number[];
+      readonly remove: "inside" | "outside";
+    }
+  /** Spheres of one radius (x, y, z, x, y, z, …). */
+  | { readonly kind: "brush"; readonly centersMm: readonly number[]; readonly radiusMm: number };
 
 /** A volume seen by a camera. */
 export interface VolumeView {
@@ -57,10 +79,11 @@ export interface VolumeView {
   readonly targetMm: Vector;
   readonly up: Vector;
   readonly fieldMm: number;
-  /** What lies on the side of the normal is cut away. */
-  readonly cuts: readonly { readonly pointMm: Vector; readonly normal: Vector }[];
+  readonly cuts: readonly VolumeCut[];
   /** Two corners: what lies outside of them is cut away. Null: nothing is. */
   readonly boxMm: readonly [Vector, Vector] | null;
+  /** The planes of the screen are shown within it. */
+  readonly slices: boolean;
   /** A named transfer function, or points of [value, red, green, blue, opacity], colours and opacity 0 to 1. */
   readonly transfer: string | readonly (readonly [number, number, number, number, number])[];
   readonly windowCenter: number | null;

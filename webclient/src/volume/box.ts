@@ -62,7 +62,8 @@ export function cuts(box: Bounds, bounds: Bounds): boolean {
   );
 }
 
-function svg(name: string, attributes: Record<string, string | number>, text = ""): SVGElement {
+/** An element of a drawing with its attributes. */
+export function svg(name: string, attributes: Record<string, string | number>, text = ""): SVGElement {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes))
     made.setAttribute(key, typeof value === "number" ? value.toFixed(1) : value);

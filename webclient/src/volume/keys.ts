@@ -36,6 +36,9 @@ function acts(page: VolumePage): Record<string, () => void> {
     p: () => page.choose(isVolume ? "move" : "pan"),
     r: () => page.choose("rotate"),
     c: () => page.choose("cut"),
+    s: () => page.nextBlade(),
+    b: () => page.toggleSlices(),
+    delete: () => page.chooseSide(),
     t: () => thicker(page),
     "0": () => page.setWindow(null),
     i: () => page.invert(),
@@ -48,7 +51,7 @@ function acts(page: VolumePage): Record<string, () => void> {
     "^z": () => page.undo(),
     "^y": () => page.undo(true),
     escape: () => {
-      if (!page.menu.dismiss()) page.leave();
+      if (!page.dismiss()) page.leave();
     },
   };
 }

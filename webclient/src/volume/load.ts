@@ -7,12 +7,14 @@ import { screenFromFragment } from "../viewport/serial";
 import type { ScreenState } from "../viewport/state";
 
 interface VolumeScript {
-  open(viewer: Viewer, screen?: ScreenState | null): void;
+  open(viewer: Viewer, screen?: ScreenState | null, fused?: boolean): void;
 }
 
 const MODALITIES = ["CT", "MR", "PT"];
 const FEWEST_FRAMES = 8;
 const HASH = "#volume";
+/** As HASH, with a PET in colour over the planes. */
+const FUSED = "#fusion";
 
 const isVolume = (entry: SeriesEntry): boolean =>
   MODALITIES.includes(entry.modality) && entry.frame_count >= FEWEST_FRAMES;
@@ -21,14 +23,14 @@ export function offerVolume(viewer: Viewer | null): void {
   const address = viewer?.boot.files?.["volume.js"];
   if (!viewer || !address || typeof createImageBitmap !== "function") return;
   const page = window as unknown as { cloudfilmVolume?: VolumeScript };
-  const open = (screen: ScreenState | null = null) => {
+  const open = (screen: ScreenState | null = null, fused = false) => {
     if (page.cloudfilmVolume) {
-      page.cloudfilmVolume.open(viewer, screen);
+      page.cloudfilmVolume.open(viewer, screen, fused);
       return;
     }
     const script = document.createElement("script");
     script.src = `/${address}`;
-    script.onload = () => page.cloudfilmVolume?.open(viewer, screen);
+    script.onload = () => page.cloudfilmVolume?.open(viewer, screen, fused);
     document.head.append(script);
   };
   const ways = [
@@ -45,14 +47,16 @@ export function offerVolume(viewer: Viewer | null): void {
 }
 
 /** A page that was opened by a link to planes, or from the list for them. */
-function fromAddress(viewer: Viewer, open: (screen: ScreenState | null) => void): void {
+function fromAddress(viewer: Viewer, open: (screen: ScreenState | null, fused: boolean) => void): void {
   const screen = screenFromFragment(location.hash);
   const view = screen?.study === viewer.boot.study ? screen.views[0] : null;
   const asked =
     view && view.kind !== "stack" ? viewer.boot.series.find((one) => one.series === view.series) : null;
-  const first = [viewer.series, ...viewer.boot.series].find(isVolume);
-  const entry = asked ?? (location.hash === HASH ? first : null);
+  const isFused = location.hash === FUSED;
+  const volumes = [viewer.series, ...viewer.boot.series].filter(isVolume);
+  const first = (isFused && volumes.find((one) => one.modality !== "PT")) || volumes[0];
+  const entry = asked ?? (location.hash === HASH || isFused ? first : null);
   if (!entry) return;
   if (entry.series !== viewer.view.series) viewer.openSeries(entry);
-  open(asked ? screen : null);
+  open(asked ? screen : null, isFused);
 }

@@ -29,7 +29,7 @@ class VolumeLayer implements PictureLayer {
 
   message(message: Record<string, unknown>): boolean {
     const isMine = String(message["viewport"] ?? "").startsWith("volume-");
-    if (isMine && message["t"] === "error") this.page?.complain(message);
+    if (isMine) this.page?.hear(message);
     return isMine;
   }
 
@@ -48,8 +48,9 @@ class VolumeLayer implements PictureLayer {
 
 let layer: VolumeLayer | null = null;
 
-/** The page of planes and the rendering: as a screen of a link says, else of the series that the viewer shows. */
-export function open(viewer: Viewer, screen: ScreenState | null = null): void {
+/** The page of planes and the rendering: as a screen of a link says, else of the series that the viewer shows.
+ * `fused`: with another series in colour, where there is one. */
+export function open(viewer: Viewer, screen: ScreenState | null = null, fused = false): void {
   if (!layer) {
     const made = new VolumeLayer();
     layer = made;
@@ -61,4 +62,5 @@ export function open(viewer: Viewer, screen: ScreenState | null = null): void {
   mine.page = new VolumePage(viewer, screen && pageOfScreen(screen), () => {
     mine.page = null;
   });
+  if (fused) mine.page.fuseFirst();
 }

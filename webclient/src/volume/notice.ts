@@ -4,10 +4,15 @@ import { element } from "../viewer/dom";
 import type { VolumeReport } from "./pane";
 import type { VolumeWords } from "./words";
 
+const SAID_MS = 4000;
+
 export class Notice {
   readonly box = element("div", { class: "volume-notice", role: "alert", hidden: "" });
   readonly line = element("p", { class: "volume-report", role: "status", hidden: "" });
   readonly lost = element("p", { class: "volume-report", role: "status", hidden: "" });
+  /** A word that goes by itself. */
+  readonly said = element("p", { class: "volume-said", role: "status", hidden: "" });
+  private saying = 0;
   private readonly text = element("p");
   private readonly again: HTMLButtonElement;
   private told = "";
@@ -45,6 +50,15 @@ export class Notice {
 
   close(): void {
     this.box.hidden = true;
+  }
+
+  say(text: string): void {
+    window.clearTimeout(this.saying);
+    this.said.textContent = text;
+    this.said.hidden = false;
+    this.saying = window.setTimeout(() => {
+      this.said.hidden = true;
+    }, SAID_MS);
   }
 
   /** The line is lost; "" takes it away. */

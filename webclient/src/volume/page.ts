@@ -2,31 +2,30 @@
 
 import type { PictureHeader } from "../net/stream";
 import { element, icon } from "../viewer/dom";
-import type { Manifest, SeriesEntry } from "../viewer/manifest";
+import type { Manifest } from "../viewer/manifest";
 import type { Viewer } from "../viewer/viewer";
 import { screenFragment } from "../viewport/serial";
-import type { Fused } from "../viewport/state";
-import { type Face, trimmed } from "./box";
-import { type Bounds, boundsOf, stepMm, type Vector } from "./geometry";
-import { History } from "./history";
+import type { VolumeCut } from "../viewport/state";
+import { Acts } from "./acts";
+import { fits } from "./cuts";
+import { laid } from "./fusion";
+import { boundsOf, inside, stepMm, type Vector } from "./geometry";
 import { keyOf } from "./keys";
 import { Menu } from "./menu";
 import { Notice } from "./notice";
 import type { Pane, VolumeHeader } from "./pane";
 import { type PlaneHost, PlanePane, type PlaneTool } from "./plane";
 import { type RenderingHost, RenderingPane, type VolumeTool } from "./rendering";
+import { BLADES, type Blade } from "./scalpel";
 import {
   initialPage,
   KINDS,
   type Kind,
   type PageState,
   PLANES,
-  type Projection,
-  resetPage,
   type Shown,
   screenOfPage,
   settled,
-  straightened,
   withPlane,
 } from "./state";
 import { type Panel, PLANE_TOOLS, Tools, VOLUME_TOOLS } from "./tools";
@@ -38,24 +37,23 @@ const SAVE_MS = 400;
 const MOST_RETRIES = 3;
 /** So long pictures wait to know where the volume lies; then they are asked for without. */
 const PLACE_MS = 2000;
-const FEWEST_FRAMES = 8;
 
 const includes = <T extends string>(list: readonly T[], name: string): name is T =>
   (list as readonly string[]).includes(name);
 
-export class VolumePage implements PlaneHost, RenderingHost {
+export class VolumePage extends Acts implements PlaneHost, RenderingHost {
   readonly words: VolumeWords;
   readonly root: HTMLElement;
-  readonly history = new History();
   readonly plainSides: boolean;
   readonly menu: Menu;
   state: PageState;
   planeTool: PlaneTool = "page";
   volumeTool: VolumeTool = "rotate";
+  blade: Blade = "curve";
+  radiusMm = 10;
   panel: Panel = "page";
   /** The picture that tools and keys mean. */
   active: Kind = "axial";
-  bounds: Bounds | null = null;
   private readonly planes: readonly PlanePane[];
   private readonly rendering: RenderingPane;
   private readonly panes: readonly Pane[];
@@ -78,6 +76,7 @@ export class VolumePage implements PlaneHost, RenderingHost {
     state: PageState | null,
     private readonly closed: () => void,
   ) {
+    super();
     const { boot } = viewer;
     this.words = volumeWords(boot.language);
     this.plainSides = boot.patient_facing && boot.language === "zh";
@@ -116,18 +115,6 @@ export class VolumePage implements PlaneHost, RenderingHost {
 
   get language(): "zh" | "en" {
     return this.viewer.boot.language;
-  }
-
-  get modality(): string {
-    return this.viewer.study.entry(this.state.series).modality;
-  }
-
-  /** PET series that can lie over this one. */
-  get overlays(): readonly SeriesEntry[] {
-    if (this.modality === "PT") return [];
-    return this.viewer.boot.series.filter(
-      (entry) => entry.modality === "PT" && entry.frame_count >= FEWEST_FRAMES,
-    );
   }
 
   get cutting(): boolean {
@@ -176,6 +163,7 @@ export class VolumePage implements PlaneHost, RenderingHost {
       bar,
       this.notice.line,
       this.notice.lost,
+      this.notice.said,
       grid,
       foot,
       this.menu.sheet,
@@ -186,12 +174,7 @@ export class VolumePage implements PlaneHost, RenderingHost {
 
   // The state ---------------------------------------------------------------------------------------------------
 
-  change(next: PageState): void {
-    this.history.note(this.state, next);
-    this.apply(next);
-  }
-
-  private apply(next: PageState): void {
+  protected override apply(next: PageState): void {
     this.state = this.bounds ? settled(next, this.bounds) : next;
     this.refreshSoon();
     this.saveSoon();
@@ -200,13 +183,6 @@ export class VolumePage implements PlaneHost, RenderingHost {
   saveSoon(): void {
     window.clearTimeout(this.saving);
     this.saving = window.setTimeout(() => this.save(), SAVE_MS);
-  }
-
-  /** One change that is a step of its own. */
-  private set(change: Partial<PageState>): void {
-    this.rest();
-    this.change({ ...this.state, ...change });
-    this.rest();
   }
 
   rest(): void {
@@ -297,7 +273,7 @@ export class VolumePage implements PlaneHost, RenderingHost {
   choose(panel: Panel): void {
     this.panel = panel;
     if (includes(VOLUME_TOOLS, panel)) {
-      if (panel === "rotate" || panel === "move") this.volumeTool = panel;
+      if (panel === "rotate" || panel === "move" || panel === "scalpel") this.volumeTool = panel;
       this.panels.volume = panel;
       this.active = "volume";
     } else if (includes(PLANE_TOOLS, panel)) {
@@ -346,58 +322,61 @@ export class VolumePage implements PlaneHost, RenderingHost {
     this.rest();
   }
 
-  setTransfer(transfer: string): void {
-    this.set({ transfer });
+  /** The first that can be in colour is. */
+  fuseFirst(): void {
+    const [first] = this.overlays;
+    if (!first) return;
+    this.fuse(laid(null, first.series));
+    this.choose("fusion");
   }
 
-  setWindow(window: PageState["window"]): void {
-    this.set({ window });
+  /** Of the scalpel: what a drag draws. */
+  takeBlade(blade: Blade, radiusMm = this.radiusMm): void {
+    this.rendering.scalpel.cancel();
+    [this.blade, this.radiusMm] = [blade, radiusMm];
+    this.refreshSoon();
   }
 
-  setSlab(thicknessMm: number, projection: Projection): void {
-    this.set({ thicknessMm, projection });
+  nextBlade(): void {
+    const isHeld = this.panel === "scalpel";
+    this.choose("scalpel");
+    if (isHeld) this.takeBlade(BLADES[(BLADES.indexOf(this.blade) + 1) % BLADES.length] as Blade);
   }
 
-  invert(): void {
-    this.set({ invert: !this.state.invert });
+  cut(cut: VolumeCut): void {
+    // The last place of a stroke may come when the page is closed.
+    if (!this.isOpen) return;
+    const cuts = [...this.state.cuts, cut];
+    if (fits(cuts)) this.set({ cuts });
+    else this.notice.say(this.words.tooManyCuts);
   }
 
-  fuse(fused: Fused | null): void {
-    this.set({ fused });
+  /** The side of the curve or line that was drawn; false where none waits. */
+  chooseSide(): boolean {
+    const { asking } = this.rendering.scalpel;
+    this.rendering.scalpel.choose("inside");
+    return asking;
   }
 
-  /** One step of undo for the whole way of a slider. */
-  blend(opacity: number): void {
-    const { fused } = this.state;
-    if (fused) this.change({ ...this.state, fused: { ...fused, opacity } });
+  /** Whatever lies on the page or waits for an answer; false when nothing does. */
+  dismiss(): boolean {
+    const { asking } = this.rendering.scalpel;
+    if (asking) this.rendering.scalpel.cancel();
+    return asking || this.menu.dismiss();
   }
 
-  toMiddle(): void {
-    this.set({ crossMm: null });
-  }
-
-  straighten(): void {
-    this.set(straightened(this.state));
-  }
-
-  trim(face: Face, share: number): void {
-    if (this.bounds) this.set({ box: trimmed(this.state.box ?? this.bounds, face, share, this.bounds) });
-  }
-
-  uncut(): void {
-    this.set({ box: null });
-  }
-
-  reset(): void {
-    this.set(resetPage(this.state));
-  }
-
-  undo(again = false): void {
-    const next = again ? this.history.redo(this.state) : this.history.undo(this.state);
-    if (next) this.apply(next);
+  /** The planes go through what was pointed at in the rendering. */
+  pointed(place: Vector | null): void {
+    if (!this.isOpen) return;
+    if (place) this.set({ crossMm: inside(place, this.bounds) });
+    else this.notice.say(this.words.nothingThere);
   }
 
   // The stream --------------------------------------------------------------------------------------------------
+
+  send(message: Record<string, unknown>): void {
+    this.viewer.send(message);
+  }
 
   want(viewport: string, message: Record<string, unknown> | null): void {
     if (!message) this.viewer.send({ t: "cancel", viewport });
@@ -416,10 +395,20 @@ export class VolumePage implements PlaneHost, RenderingHost {
       this.notice.close();
     }
     if (header.quality === "refined" && header.report) this.notice.report(header.report);
+    if (header.overlay && JSON.stringify(header.overlay) !== JSON.stringify(this.overlayWindow)) {
+      this.overlayWindow = header.overlay;
+      this.refreshSoon();
+    }
     if (!this.bounds) this.refreshSoon();
   }
 
-  complain(error: Record<string, unknown>): void {
+  /** A text message for one of the pictures. */
+  hear(message: Record<string, unknown>): void {
+    if (message["t"] === "picked" || message["of"] === "pick") this.rendering.picker.hear(message);
+    else if (message["t"] === "error") this.complain(message);
+  }
+
+  private complain(error: Record<string, unknown>): void {
     const pane = this.panes.find((one) => one.viewport === error["viewport"]);
     if (error["retryable"] === true && this.retries < MOST_RETRIES) {
       this.retries += 1;
@@ -433,6 +422,7 @@ export class VolumePage implements PlaneHost, RenderingHost {
 
   online(connected: boolean): void {
     this.notice.offline(connected ? "" : this.viewer.t("offline"));
+    if (connected) this.rendering.distrust();
   }
 
   /** All pictures anew: after an error, or when the series has other images. */

@@ -3,6 +3,7 @@
 import type { PictureHeader } from "../net/stream";
 import { element } from "../viewer/dom";
 import { letters, opposite } from "../viewport/geometry";
+import type { OverlayWindow } from "./fusion";
 import {
   axesOf,
   type Bounds,
@@ -31,6 +32,7 @@ export interface VolumeHeader extends PictureHeader {
   pixel_spacing_mm?: number;
   camera?: Camera & { parallel_scale_mm?: number | null };
   report?: VolumeReport;
+  overlay?: OverlayWindow;
 }
 
 /** What panes need of their page. */
@@ -81,6 +83,8 @@ export abstract class Pane {
   private drawn = 0;
   private drawnQuality = "";
   private asked = 0;
+  /** What was asked for earlier is not shown. */
+  private floor = 0;
   private askedAt = Number.NEGATIVE_INFINITY;
   private wish = "";
   private frame = 0;
@@ -98,6 +102,14 @@ export abstract class Pane {
     this.place.append(this.canvas, name, this.state, this.facts, ...this.sides);
   }
 
+  /** What the server must know before the view that is about to be sent. */
+  protected prepare(): void {
+    // A plane says all that it needs.
+  }
+  /** Changes with what a view shows and its message does not tell. */
+  protected get revision(): string {
+    return "";
+  }
   /** Fields of the message that show the state; null while it cannot be told. */
   protected abstract message(): Record<string, unknown> | null;
   /** Where the picture of the state lies. */
@@ -129,13 +141,23 @@ export abstract class Pane {
     this.overlay();
     this.facts.textContent = this.told();
     const message = this.host.ready ? this.message() : null;
-    if (message && JSON.stringify(message) !== this.wish) this.askSoon();
+    if (message && this.keyOf(message) !== this.wish) this.askSoon();
+  }
+
+  private keyOf(message: Record<string, unknown>): string {
+    return JSON.stringify(message) + this.revision;
   }
 
   /** The same again: the volume has more slices, or other ones. */
   askAgain(): void {
     this.wish = "";
     this.refresh();
+  }
+
+  /** The line was lost: what was asked over it may come back as another picture. */
+  distrust(): void {
+    this.floor = generation + 1;
+    this.askAgain();
   }
 
   askLater(): void {
@@ -168,8 +190,8 @@ export abstract class Pane {
       return;
     }
     const message = this.isSeen ? this.message() : null;
-    const wish = JSON.stringify(message);
-    if (!message || wish === this.wish) {
+    const wish = message && this.keyOf(message);
+    if (!message || !wish || wish === this.wish) {
       this.nameState();
       return;
     }
@@ -178,6 +200,7 @@ export abstract class Pane {
     this.wish = wish;
     this.asked = generation;
     this.askedAt = performance.now();
+    this.prepare();
     this.host.want(this.viewport, { t: "view", ...message, viewport: this.viewport, generation });
   }
 
@@ -201,7 +224,7 @@ export abstract class Pane {
     const bitmap = await createImageBitmap(new Blob([bytes], { type: header.media_type })).catch(() => null);
     const isPoorer =
       header.generation === this.drawn && this.drawnQuality === "refined" && header.quality === "preview";
-    if (!bitmap || header.generation < this.drawn || isPoorer) return;
+    if (!bitmap || header.generation < Math.max(this.drawn, this.floor) || isPoorer) return;
     this.drawn = header.generation;
     this.drawnQuality = header.quality;
     this.canvas.width = bitmap.width;

@@ -25,6 +25,10 @@ export interface PlaneHost extends PaneHost {
   readonly planeTool: PlaneTool;
   /** The state in which pictures keep their size when they are turned. */
   fixed(): PageState;
+  /** The window of the series in colour. */
+  readonly overlayTold: string;
+  /** A window of the series itself. */
+  windowTold(center: number, width: number): string;
   /** Millimetres from one layer to the next along a direction. */
   stepMm(direction: Vector): number;
 }
@@ -83,6 +87,13 @@ export class PlanePane extends Pane {
       overlay: state.fused.series,
       colour_map: state.fused.colourMap,
       opacity: state.fused.opacity,
+      ...(state.fused.windowWidth === null
+        ? {}
+        : {
+            overlay_voi: "window",
+            overlay_window_center: state.fused.windowCenter,
+            overlay_window_width: state.fused.windowWidth,
+          }),
     };
     return {
       kind: fused ? "fusion" : "slab",
@@ -109,8 +120,10 @@ export class PlanePane extends Pane {
     const { center, width } = state.window ?? this.shownWindow;
     const slab = state.thicknessMm ? `${state.thicknessMm} mm ${words.projections[state.projection]}` : "";
     const place = state.crossMm ? placeText(state.crossMm, this.normal) : "";
-    const over = state.fused ? `${words.tools["fusion"]} ${Math.round(state.fused.opacity * 100)} %` : "";
-    return [place, slab, over, `W${Math.round(width)} L${Math.round(center)}`].filter(Boolean).join(" · ");
+    const over = state.fused
+      ? `${words.tools["fusion"]} ${Math.round(state.fused.opacity * 100)} % ${this.host.overlayTold}`
+      : "";
+    return [place, slab, over, this.host.windowTold(center, width)].filter(Boolean).join(" · ");
   }
 
   override async receive(header: VolumeHeader, bytes: ArrayBuffer): Promise<void> {

@@ -1,43 +1,95 @@
-// The volume itself: turned, moved, cut by a box.
+// The volume itself: turned, moved, cut by a box and by the scalpel, pointed at.
 
 import { attachHands } from "../tools/gestures";
+import type { VolumeCut } from "../viewport/state";
 import { clamp } from "../viewport/state";
-import { BoxDrawing, type Face, faceAt } from "./box";
+import { BoxDrawing, type Face, faceAt, svg } from "./box";
+import { type Drawn, KeptCuts } from "./cuts";
 import {
   axesOf,
   type Camera,
+  dot,
   facing,
   fitMm,
   inside,
   minus,
+  normalOf,
   panned,
+  placeText,
   rotated,
   sideOf,
   subtract,
+  type Vector,
 } from "./geometry";
 import { Pane, type PaneHost, type VolumeHeader } from "./pane";
+import { Picker } from "./picker";
+import { type Blade, Scalpel } from "./scalpel";
+import { PLANES } from "./state";
 
-export type VolumeTool = "rotate" | "move";
+export type VolumeTool = "rotate" | "move" | "scalpel";
 
 export interface RenderingHost extends PaneHost {
   readonly volumeTool: VolumeTool;
   /** The box and its handles are on the picture. */
   readonly cutting: boolean;
+  readonly blade: Blade;
+  readonly radiusMm: number;
+  send(message: Record<string, unknown>): void;
+  /** One cut more, as a step of its own. */
+  cut(cut: VolumeCut): void;
+  /** The crossing point was put where the hand pointed, or nothing was there. */
+  pointed(place: Vector | null): void;
 }
 
 const AROUND = 1.06;
 const SMALLEST_MM = 5;
+const MARK_PX = 9;
 /** Largest values are found along the whole way: cuts do nothing to them on the server. */
 export const UNCUT = "mip";
+
+/** A ring with four short lines. */
+function markOf(): SVGElement {
+  const made = svg("svg", { class: "mark", "aria-hidden": "true" });
+  made.append(svg("circle", { r: MARK_PX - 3 }));
+  for (const [x, y] of [
+    [1, 0],
+    [-1, 0],
+    [0, 1],
+    [0, -1],
+  ] as const)
+    made.append(svg("line", { x1: x * 3, y1: y * 3, x2: x * (MARK_PX + 5), y2: y * (MARK_PX + 5) }));
+  return made;
+}
 
 export class RenderingPane extends Pane {
   private readonly box = new BoxDrawing();
   private held: Face | null = null;
   private byFinger = false;
+  private isDrawing = false;
+  readonly scalpel: Scalpel;
+  readonly picker: Picker;
+  private readonly kept: KeptCuts;
+  private readonly mark = markOf();
+  private counted: readonly VolumeCut[] = [];
+  private count = 0;
 
   constructor(protected override readonly host: RenderingHost) {
     super("volume", host);
-    this.place.append(this.box.drawing);
+    const send = (message: Record<string, unknown>) => host.send(message);
+    this.kept = new KeptCuts(this.viewport, send);
+    this.picker = new Picker(this.viewport, send);
+    this.scalpel = new Scalpel({
+      words: host.words,
+      get blade() {
+        return host.blade;
+      },
+      get radiusMm() {
+        return host.radiusMm;
+      },
+      pick: (x, y) => this.pick(x, y),
+      cut: (cut) => host.cut(cut),
+    });
+    this.place.append(this.box.drawing, this.mark, this.scalpel.drawing, this.scalpel.ask);
     this.listen();
   }
 
@@ -62,21 +114,87 @@ export class RenderingPane extends Pane {
     const { state } = this.host;
     const placed = this.placed();
     const camera = placed ? { ...state.camera, parallel_scale_mm: placed.heightMm / 2 } : "A";
-    const box = state.box && state.transfer !== UNCUT ? { clip_box: [state.box.low, state.box.high] } : {};
     const { series, transfer } = state;
-    return { kind: "volume", series, ...this.pixels(), camera, transfer, ...box };
+    return { kind: "volume", series, ...this.pixels(), camera, transfer, ...this.parts() };
+  }
+
+  /** Cuts and slices: nothing of them is in a picture of the largest values. */
+  private parts(): Record<string, unknown> {
+    const { state } = this.host;
+    if (state.transfer === UNCUT) return {};
+    const window = state.window && {
+      voi: "window",
+      window_center: state.window.center,
+      window_width: state.window.width,
+    };
+    const slices = state.slices && {
+      center_mm: state.crossMm,
+      normals: PLANES.map((plane) => normalOf(state.planes[plane])),
+      ...window,
+    };
+    return {
+      ...(state.box ? { clip_box: [state.box.low, state.box.high] } : {}),
+      ...(state.cuts.length > 0 ? { cuts: "kept" } : {}),
+      ...(slices && state.crossMm ? { slices } : {}),
+    };
+  }
+
+  /** "kept" is what the server was told; another list is another picture. */
+  protected override get revision(): string {
+    const { cuts } = this.host.state;
+    if (this.counted !== cuts) [this.counted, this.count] = [cuts, this.count + 1];
+    return cuts.length > 0 ? String(this.count) : "";
+  }
+
+  protected override prepare(): void {
+    this.kept.bring(this.host.state.cuts);
+  }
+
+  /** The server keeps nothing of a lost line. */
+  override distrust(): void {
+    this.kept.forget();
+    if (this.host.state.cuts.length > 0) super.distrust();
+  }
+
+  override stop(): void {
+    super.stop();
+    this.scalpel.cancel();
+    this.kept.bring([]);
+  }
+
+  private get overlaid(): Drawn | null {
+    const { camera } = this.host.state;
+    return camera && { camera, size: this.size, mm: this.mmOfPx };
   }
 
   protected overlay(): void {
     const { state, bounds, cutting } = this.host;
     const isShown = cutting && state.transfer !== UNCUT;
     this.box.show(isShown ? (state.box ?? bounds) : null, state.camera, this.size, this.mmOfPx);
+    if (this.overlaid) this.scalpel.seenBy(this.overlaid);
+    this.showMark();
+  }
+
+  /** Where the planes cross. */
+  private showMark(): void {
+    const { state } = this.host;
+    const placed = this.placed();
+    this.mark.toggleAttribute("hidden", !placed || !state.crossMm);
+    if (!placed || !state.crossMm) return;
+    const way = subtract(state.crossMm, placed.middle);
+    const x = this.size.width / 2 + dot(way, placed.right) / this.mmOfPx;
+    const y = this.size.height / 2 + dot(way, placed.down) / this.mmOfPx;
+    this.mark.setAttribute("style", `transform:translate(${x.toFixed(1)}px,${y.toFixed(1)}px)`);
   }
 
   protected told(): string {
     const { state, words } = this.host;
-    const isCut = state.box !== null && state.transfer !== UNCUT;
-    return [words.presets[state.transfer] ?? state.transfer, isCut ? words.isCut : ""]
+    const isCut = (state.box !== null || state.cuts.length > 0) && state.transfer !== UNCUT;
+    const cross = state.crossMm;
+    const place = cross
+      ? PLANES.map((plane) => placeText(cross, normalOf(state.planes[plane]))).join(" ")
+      : "";
+    return [words.presets[state.transfer] ?? state.transfer, isCut ? words.isCut : "", place]
       .filter(Boolean)
       .join(" · ");
   }
@@ -154,6 +272,21 @@ export class RenderingPane extends Pane {
     this.host.change({ ...state, box: faceAt(box, this.held, at, bounds) });
   }
 
+  /** Where a place of the picture (CSS px) lies in the patient; null where nothing is seen. */
+  private pick(x: number, y: number): Promise<Vector | null> {
+    const view = this.message();
+    const { width } = this.pixels();
+    if (!view) return Promise.resolve(null);
+    this.kept.bring(this.host.state.cuts);
+    const fine = width / this.size.width;
+    return this.picker.ask(view, Math.max(0, x * fine - 0.5), Math.max(0, y * fine - 0.5));
+  }
+
+  /** The crossing point of the planes to what is seen at a place. */
+  private async point(x: number, y: number): Promise<void> {
+    this.host.pointed(await this.pick(x, y));
+  }
+
   // Hands -------------------------------------------------------------------------------------------------------
 
   private at(x: number, y: number): [number, number] {
@@ -161,8 +294,9 @@ export class RenderingPane extends Pane {
     return [x - box.left, y - box.top];
   }
 
-  private drag(dx: number, dy: number, button: number): void {
-    if (this.held) this.cut(dx, dy);
+  private drag(dx: number, dy: number, x: number, y: number, button: number): void {
+    if (this.isDrawing) this.scalpel.to(this.at(x, y));
+    else if (this.held) this.cut(dx, dy);
     else if (button === 1) this.pan(dx, dy);
     else if (button === 2) this.zoom(Math.exp(-dy / 150));
     else if (this.host.volumeTool === "move") this.pan(dx, dy);
@@ -172,38 +306,51 @@ export class RenderingPane extends Pane {
     }
   }
 
+  /** No cut is seen in a picture of the largest values. */
+  private get canDraw(): boolean {
+    return this.host.volumeTool === "scalpel" && this.host.state.transfer !== UNCUT;
+  }
+
   private listen(): void {
     const { place } = this;
     const grab = (event: PointerEvent) =>
       this.box.grab(...this.at(event.clientX, event.clientY), event.pointerType === "mouse" ? 16 : 28);
     place.addEventListener("pointerdown", (event) => {
+      const isHand = event.isPrimary && event.button === 0 && !(event.target as Element).closest("button");
       this.byFinger = event.pointerType !== "mouse";
-      this.held = event.isPrimary && event.button === 0 ? grab(event) : null;
+      this.held = isHand ? grab(event) : null;
+      this.isDrawing = isHand && this.canDraw && this.overlaid !== null;
+      if (this.isDrawing && this.overlaid)
+        this.scalpel.begin(this.at(event.clientX, event.clientY), this.overlaid);
     });
     place.addEventListener("pointermove", (event) => {
       if (event.pointerType === "mouse" && !event.buttons) place.dataset["over"] = grab(event) ? "face" : "";
     });
     attachHands(place, {
       begin: () => this.host.touched("volume"),
-      drag: (dx, dy, _x, _y, button) => this.drag(dx, dy, button),
+      drag: (dx, dy, x, y, button) => this.drag(dx, dy, x, y, button),
       pinch: (scale, dx, dy) => {
         this.held = null;
+        if (this.isDrawing) this.scalpel.cancel();
+        this.isDrawing = false;
         this.zoom(scale);
         this.pan(dx, dy);
       },
       tap: () => {
-        // Nothing is pointed at in a rendering.
+        // One tap may be the first of two.
       },
-      doubleTap: () => {
-        if (!this.byFinger || this.host.state.shown === "all") this.host.toggleAlone("volume");
+      doubleTap: (x, y) => {
+        if (this.host.volumeTool === "scalpel") return;
+        if (this.host.state.transfer !== UNCUT) void this.point(...this.at(x, y));
+        else if (!this.byFinger || this.host.state.shown === "all") this.host.toggleAlone("volume");
         else if (this.host.state.cameraFieldMm !== null) this.fit();
         else this.zoom(2);
       },
       longPress: () => {
         // A finger that rests waits for the full picture.
       },
-      longMove: () => {
-        // As above.
+      longMove: (x, y) => {
+        if (this.isDrawing) this.scalpel.to(this.at(x, y));
       },
       longEnd: () => this.host.rest(),
       menu: () => {
@@ -216,6 +363,8 @@ export class RenderingPane extends Pane {
       },
       end: () => {
         this.held = null;
+        if (this.isDrawing) void this.scalpel.end();
+        this.isDrawing = false;
         this.host.rest();
       },
     });

@@ -70,6 +70,8 @@ describe("a screen of the page", () => {
     cameraFieldMm: 321.5,
     transfer: "airway",
     box: { low: [-50, -20, 10], high: [60, 100, 50] },
+    cuts: [{ kind: "brush", centersMm: [1, 2, 3], radiusMm: 5 }],
+    slices: true,
   };
 
   it("brings back the same page through the text of a link", () => {
@@ -87,6 +89,8 @@ describe("a screen of the page", () => {
       cameraFieldMm: 321.5,
       transfer: "airway",
       box: page.box,
+      cuts: page.cuts,
+      slices: true,
     });
     for (const axis of [0, 1, 2] as const)
       expect(back.crossMm?.[axis]).toBeCloseTo(page.crossMm?.[axis] ?? 0, 5);

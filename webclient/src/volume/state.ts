@@ -1,6 +1,6 @@
 // What the page of planes and the rendering shows, as one value; and as a screen of the viewer's links and back.
 
-import type { AnyView, Fused, PlaneView, ScreenState, VolumeView } from "../viewport/state";
+import type { AnyView, Fused, PlaneView, ScreenState, VolumeCut, VolumeView } from "../viewport/state";
 import {
   add,
   type Bounds,
@@ -50,6 +50,10 @@ export interface PageState {
   readonly transfer: string;
   /** What lies outside of it is cut away. */
   readonly box: Bounds | null;
+  /** Of the virtual scalpel. */
+  readonly cuts: readonly VolumeCut[];
+  /** The three planes are shown within the rendering. */
+  readonly slices: boolean;
 }
 
 const LOOKS: Readonly<Record<Plane, PlaneLook>> = {
@@ -73,6 +77,8 @@ export function initialPage(series: number, shown: Shown, transfer: string): Pag
     cameraFieldMm: null,
     transfer,
     box: null,
+    cuts: [],
+    slices: false,
   };
 }
 
@@ -155,8 +161,9 @@ function volumeView(page: PageState, fieldMm: number): VolumeView | null {
     targetMm: page.camera.focal_point,
     up: page.camera.view_up,
     fieldMm: page.cameraFieldMm ?? fieldMm,
-    cuts: [],
+    cuts: page.cuts,
     boxMm: page.box && [page.box.low, page.box.high],
+    slices: page.slices,
     transfer: page.transfer,
     windowCenter: null,
     windowWidth: null,
@@ -207,6 +214,8 @@ export function pageOfScreen(screen: ScreenState): PageState | null {
     cameraFieldMm: volume.fieldMm,
     transfer: typeof volume.transfer === "string" ? volume.transfer : "bone",
     box: volume.boxMm ? { low: volume.boxMm[0], high: volume.boxMm[1] } : null,
+    cuts: volume.cuts,
+    slices: volume.slices,
   };
 }
 

@@ -1,16 +1,18 @@
 // The bar of tools and, above it (on a desktop below it), the row of choices of the tool that was pressed last.
 
 import { element, icon } from "../viewer/dom";
-import { CT_PRESETS } from "../viewport/state";
+import { CT_PRESETS, type Fused } from "../viewport/state";
 import { cuts, FACES } from "./box";
+import { laid, nameOf, SUV_ENDS, suvOf, suvRefused, withSpan } from "./fusion";
 import type { VolumePage } from "./page";
 import { UNCUT } from "./rendering";
+import { BLADES, RADII_MM } from "./scalpel";
 import { PLANES } from "./state";
 import { presetsOf } from "./words";
 
 /** Tools of the planes, and of the rendering; the last of each open their row only. */
 export const PLANE_TOOLS = ["page", "cross", "window", "pan", "slab", "fusion"] as const;
-export const VOLUME_TOOLS = ["rotate", "move", "look", "sides", "cut"] as const;
+export const VOLUME_TOOLS = ["rotate", "move", "look", "sides", "cut", "scalpel"] as const;
 export type Panel = (typeof PLANE_TOOLS)[number] | (typeof VOLUME_TOOLS)[number];
 
 const THICKNESSES_MM = [0, 5, 10, 20];
@@ -27,6 +29,7 @@ const PATHS: Record<string, string> = {
   sides: "M12 3l8 4.5v9L12 21l-8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9",
   fusion: "M9 5a7 7 0 1 0 0 14A7 7 0 1 0 9 5zM15 5a7 7 0 1 0 0 14 7 7 0 1 0 0-14z",
   cut: "M7 3v14h14M3 7h14v14",
+  scalpel: "M20 4L9 15l-2-2L18 3zM7 13l2 2-6 6zM14 21h7",
 };
 
 interface Choice {
@@ -193,6 +196,8 @@ export class Tools {
         return this.views();
       case "cut":
         return this.trims();
+      case "scalpel":
+        return this.blades();
       default:
         return this.sizes();
     }
@@ -242,6 +247,7 @@ export class Tools {
       name: "invert",
       act: () => page.invert(),
     };
+    if (page.modality === "PT") return [file, ...this.suvWindows(), invert];
     if (page.modality !== "CT") return [file, invert];
     const presets = CT_PRESETS.map(({ zh, en, key, center, width }) => ({
       text: page.language === "en" ? en : zh,
@@ -250,6 +256,21 @@ export class Tools {
       act: chosen(center, width),
     }));
     return [file, ...presets, invert];
+  }
+
+  /** Of a PET that is looked at by itself. */
+  private suvWindows(): Choice[] {
+    const { page } = this;
+    const manifest = page.manifestOf(page.state.series);
+    const factor = suvOf(manifest)?.factor ?? null;
+    const refused = suvRefused(manifest, page.words);
+    if (factor === null) return refused ? [{ text: refused }] : [];
+    return SUV_ENDS.map((end) => ({
+      text: `SUV 0–${end}`,
+      pressed: Math.abs((page.state.window?.width ?? 0) * factor - end) < 1e-6,
+      name: `suv-${end}`,
+      act: () => page.setWindow({ center: end / factor / 2, width: end / factor }),
+    }));
   }
 
   private slabs(): Choice[] {
@@ -281,10 +302,10 @@ export class Tools {
       act: () => page.fuse(null),
     };
     const series = page.overlays.map((entry, index) => ({
-      text: `${entry.modality} ${entry.number ?? index + 1}`,
+      text: nameOf(entry),
       pressed: fused?.series === entry.series,
       name: `fuse-${index}`,
-      act: () => page.fuse({ colourMap: "hot", opacity: 0.6, ...fused, series: entry.series }),
+      act: () => page.fuse(laid(fused, entry.series)),
     }));
     if (!fused) return [none, ...series];
     const maps = COLOUR_MAPS.map((colourMap) => ({
@@ -299,7 +320,43 @@ export class Tools {
       name: "opacity",
       slide: (value) => page.blend(value),
     };
-    return [none, ...series, DIVIDER, opacity, DIVIDER, ...maps];
+    return [none, ...series, DIVIDER, opacity, DIVIDER, ...this.overlayWindows(fused), DIVIDER, ...maps];
+  }
+
+  /** The window of the series in colour: in SUV where that is known, else the reason and steps of its upper end. */
+  private overlayWindows(fused: Fused): Choice[] {
+    const { page } = this;
+    const manifest = page.manifestOf(fused.series);
+    const factor = suvOf(manifest)?.factor ?? null;
+    const span = page.overlaySpan;
+    const file: Choice = {
+      text: page.words.file,
+      pressed: fused.windowWidth === null,
+      name: "overlay-file",
+      act: () => page.fuse({ ...fused, windowCenter: null, windowWidth: null }),
+    };
+    const ends = (factor === null ? [] : SUV_ENDS).map((end) => ({
+      text: `SUV 0–${end}`,
+      pressed:
+        fused.windowWidth !== null && span !== null && Math.abs(span.high * (factor ?? 1) - end) < 1e-6,
+      name: `suv-${end}`,
+      act: () => page.fuse(withSpan(fused, { low: 0, high: end / (factor ?? 1) })),
+    }));
+    const steps = (
+      [
+        ["overlay-lower", page.words.lowerEnd, 0.8],
+        ["overlay-higher", page.words.higherEnd, 1.25],
+      ] as const
+    ).map(([name, text, by]) => ({
+      text,
+      name,
+      disabled: span === null,
+      act: () => {
+        if (span) page.fuse(withSpan(fused, { low: span.low, high: span.low + (span.high - span.low) * by }));
+      },
+    }));
+    const refused = suvRefused(manifest, page.words);
+    return [file, ...ends, ...steps, ...(refused ? [{ text: refused }] : [])];
   }
 
   private turns(): Choice[] {
@@ -319,12 +376,20 @@ export class Tools {
 
   private presets(): Choice[] {
     const { page } = this;
-    return presetsOf(page.modality).map((name) => ({
+    const presets = presetsOf(page.modality).map((name) => ({
       text: page.words.presets[name] ?? name,
       pressed: name === page.state.transfer,
       name,
       act: () => page.setTransfer(name),
     }));
+    const slices: Choice = {
+      text: page.words.slices,
+      pressed: page.state.slices,
+      disabled: page.state.transfer === UNCUT,
+      name: "slices",
+      act: () => page.toggleSlices(),
+    };
+    return [slices, DIVIDER, ...presets];
   }
 
   private views(): Choice[] {
@@ -335,6 +400,40 @@ export class Tools {
       name: `side-${side}`,
       act: () => page.lookFrom(side),
     }));
+  }
+
+  private undoing(): Choice[] {
+    const { page } = this;
+    return [
+      { text: page.words.undo, disabled: !page.history.canUndo, name: "undo", act: () => page.undo() },
+      { text: page.words.redo, disabled: !page.history.canRedo, name: "redo", act: () => page.undo(true) },
+    ];
+  }
+
+  private blades(): readonly Choice[] {
+    const { page } = this;
+    if (page.state.transfer === UNCUT) return [{ text: page.words.wholeMip }];
+    const kinds = BLADES.map((blade) => ({
+      text: page.words.scalpel[blade] ?? blade,
+      pressed: blade === page.blade,
+      name: `blade-${blade}`,
+      act: () => page.takeBlade(blade),
+    }));
+    const radii = RADII_MM.map((mm) => ({
+      text: `${mm} mm`,
+      label: `${page.words.radius} ${mm} mm`,
+      pressed: mm === page.radiusMm,
+      name: `radius-${mm}`,
+      act: () => page.takeBlade("brush", mm),
+    }));
+    const restore: Choice = {
+      text: page.words.restore,
+      disabled: page.state.cuts.length === 0,
+      name: "restore",
+      act: () => page.restore(),
+    };
+    const sizes = page.blade === "brush" ? [DIVIDER, ...radii] : [];
+    return [...kinds, ...sizes, DIVIDER, ...this.undoing(), restore];
   }
 
   private trims(): readonly Choice[] {
@@ -349,8 +448,7 @@ export class Tools {
     }));
     const isCut = page.state.box !== null && bounds !== null && cuts(page.state.box, bounds);
     return [
-      { text: page.words.undo, disabled: !page.history.canUndo, name: "undo", act: () => page.undo() },
-      { text: page.words.redo, disabled: !page.history.canRedo, name: "redo", act: () => page.undo(true) },
+      ...this.undoing(),
       { text: page.words.uncut, disabled: !isCut, name: "uncut", act: () => page.uncut() },
       DIVIDER,
       ...faces,

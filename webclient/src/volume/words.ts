@@ -34,6 +34,15 @@ interface Texts {
   readonly hide: string;
   readonly none: string;
   readonly opacity: string;
+  readonly cancel: string;
+  readonly slices: string;
+  readonly radius: string;
+  readonly restore: string;
+  readonly tooManyCuts: string;
+  readonly nothingThere: string;
+  readonly noSuv: string;
+  readonly lowerEnd: string;
+  readonly higherEnd: string;
 }
 
 type Named = Readonly<Record<string, string>>;
@@ -48,6 +57,10 @@ export interface VolumeWords extends Texts {
   readonly trims: Named;
   readonly turns: Named;
   readonly maps: Named;
+  /** Why SUV cannot be told. */
+  readonly suvReasons: Named;
+  /** Kinds of blade, and the sides of what they drew. */
+  readonly scalpel: Named;
   /** Why there is no volume (`volume.wrong_stack`). */
   readonly reasons: Named;
   readonly card: readonly (readonly [string, string])[];
@@ -68,6 +81,7 @@ const ZH: VolumeWords = {
     look: "预设",
     sides: "方向",
     cut: "裁剪",
+    scalpel: "手术刀",
   },
   back: "返回",
   incomplete: "不完整",
@@ -102,6 +116,33 @@ const ZH: VolumeWords = {
   hide: "隐藏",
   none: "不融合",
   opacity: "不透明度",
+  cancel: "取消",
+  slices: "切面",
+  radius: "球半径",
+  restore: "全部恢复",
+  tooManyCuts: "切割次数过多，请先撤销或全部恢复",
+  nothingThere: "此处没有可见的组织",
+  noSuv: "无法计算 SUV：",
+  lowerEnd: "上限 −",
+  higherEnd: "上限 +",
+  suvReasons: {
+    units: "数值单位不是 Bq/ml",
+    weight: "缺少体重",
+    dose: "缺少注射剂量",
+    half_life: "缺少半衰期",
+    time: "缺少注射或采集时间，或时间不一致",
+    corrections: "未经衰减或衰变校正",
+    mixed: "各层的剂量或体重不一致",
+    header: "影像在此功能之前接收",
+  },
+  scalpel: {
+    curve: "圈选",
+    brush: "球刷",
+    plane: "直线",
+    inside: "切除圈内",
+    outside: "切除圈外",
+    side: "切除这侧",
+  },
   presets: {
     bone: "骨",
     vessels: "血管",
@@ -142,6 +183,10 @@ const ZH: VolumeWords = {
     ["I", "反色"],
     ["+ - =", "放大 缩小 适合"],
     ["C", "裁剪"],
+    ["S", "手术刀：圈选 球刷 直线"],
+    ["Del", "切除圈内 / 右侧"],
+    ["B", "三维中显示三个切面"],
+    ["双击", "三维：定位线移到此处"],
     ["F", "四格 / 单格"],
     ["Ctrl+Z / Y", "撤销 / 重做"],
     ["Space", "复位"],
@@ -163,6 +208,7 @@ const EN: VolumeWords = {
     look: "Presets",
     sides: "Views",
     cut: "Crop",
+    scalpel: "Scalpel",
   },
   back: "Back",
   incomplete: "Incomplete",
@@ -197,6 +243,33 @@ const EN: VolumeWords = {
   hide: "Hide",
   none: "None",
   opacity: "Opacity",
+  cancel: "Cancel",
+  slices: "Slices",
+  radius: "Radius",
+  restore: "Restore all",
+  tooManyCuts: "Too many cuts: undo some, or restore all",
+  nothingThere: "Nothing is seen there",
+  noSuv: "No SUV: ",
+  lowerEnd: "Upper −",
+  higherEnd: "Upper +",
+  suvReasons: {
+    units: "the values are not Bq/ml",
+    weight: "no body weight",
+    dose: "no injected dose",
+    half_life: "no half-life",
+    time: "times of injection or scan are missing or disagree",
+    corrections: "not corrected for attenuation or decay",
+    mixed: "the images differ in dose or weight",
+    header: "received before this was kept",
+  },
+  scalpel: {
+    curve: "Curve",
+    brush: "Brush",
+    plane: "Line",
+    inside: "Cut inside",
+    outside: "Cut outside",
+    side: "Cut this side",
+  },
   presets: {
     bone: "Bone",
     vessels: "Vessels",
@@ -237,6 +310,10 @@ const EN: VolumeWords = {
     ["I", "Invert"],
     ["+ - =", "Larger, smaller, fit"],
     ["C", "Crop"],
+    ["S", "Scalpel: curve, brush, line"],
+    ["Del", "Cut inside / to the right"],
+    ["B", "The three planes within 3D"],
+    ["Double click", "3D: crosshair to this place"],
     ["F", "Four / one"],
     ["Ctrl+Z / Y", "Undo / redo"],
     ["Space", "Reset"],

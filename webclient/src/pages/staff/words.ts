@@ -29,6 +29,7 @@ const WORDS = {
   unit: ["幅", ""],
   view: ["看影像", "View"],
   volume: ["三维", "3D"],
+  fusion: ["融合", "Fusion"],
   share: ["分享", "Share"],
   arriving: ["影像正在上传", "Arriving"],
   conflict: ["有冲突影像", "Conflicts"],
