@@ -64,6 +64,7 @@ struct CfOneLane {
   typedef float F;
   typedef int I;
   typedef bool M;
+  enum { kAhead = 2 };  // samples that are looked up together
   CF_FN F splat(float a) { return a; }
   CF_FN F select(M m, F a, F b) { return m ? a : b; }
   CF_FN I select(M m, I a, I b) { return m ? a : b; }

@@ -166,6 +166,33 @@ CF_FN void cf_ray_sample_other(const CfRayScene& s, const CfOther<L>& other, con
   if (L::any(glows)) cf_ray_glow<L>(m, s.other, entry, glows, opacity, t);
 }
 
+// A sample of the lit layer: which lanes see something there, and what by the tables.
+template <class L>
+struct CfLook {
+  typename L::M seen;
+  typename L::I entry;
+  typename L::F opacity;
+};
+
+// Values behind kAhead samples at once, so that one's are on their way while another's are. `seen` comes as the lanes
+// that may see something and leaves as those that do; entry and opacity count in these. False: nobody sees anything.
+// Packets have a version of their own.
+template <class L, int kind>
+struct CfLooks {
+  static CF_METHOD bool at(const CfRayLayer& g, const CfPlace<L>* p, CfLook<L>* look) {
+    bool found = false;
+    for (int k = 0; k < L::kAhead; ++k) found = found || L::any(look[k].seen);
+    if (!found) return false;
+    for (int k = 0; k < L::kAhead; ++k) {
+      const typename L::I index = cf_ray_index<L>(p[k], g.size);
+      look[k].entry = cf_ray_entry<L>(g, cf_ray_value<L, kind>(g, p[k], index));
+      look[k].opacity = L::at(g.opacity, look[k].entry);
+      look[k].seen = look[k].seen & (look[k].opacity > 0.0f);
+    }
+    return true;
+  }
+};
+
 // One packet of rays through pixels (px, py); lanes outside `wanted` do nothing. All lanes are at the same t, so that
 // they are near each other in the volume. `fused`: the other layer takes part.
 template <class L, int kind, bool fused, class Sink>
@@ -196,34 +223,25 @@ CF_FN CfMarch<L> cf_ray_march(const CfRayScene& s, typename L::I px, typename L:
         t = cf_min<CfOneLane>(next, then);
         continue;
       }
-      // Samples in pairs: one's values are on their way while the other's are.
-      CfPlace<L> p[2];
-      I index[2], entry[2];
-      F opacity[2];
-      M on[2], seen[2];
-      for (int k = 0; k < 2; ++k) {
+      CfPlace<L> p[L::kAhead];
+      CfLook<L> look[L::kAhead];
+      M on[L::kAhead];
+      for (int k = 0; k < L::kAhead; ++k) {
         const float at = t + (float)k;
         p[k] = cf_ray_place<L>(r, L::splat(at), s.layer.size);
         on[k] = (start <= at) & (end >= at);
-        seen[k] = alive & on[k] & cf_ray_may_see<L>(s.layer, p[k]);
+        look[k].seen = alive & on[k] & cf_ray_may_see<L>(s.layer, p[k]);
       }
-      if (L::any(seen[0] | seen[1])) {
-        for (int k = 0; k < 2; ++k) {
-          index[k] = cf_ray_index<L>(p[k], s.layer.size);
-          entry[k] = cf_ray_entry<L>(s.layer, cf_ray_value<L, kind>(s.layer, p[k], index[k]));
-          opacity[k] = L::at(s.layer.opacity, entry[k]);
-          seen[k] = seen[k] & (opacity[k] > 0.0f);
-        }
-      } else if (!fused) {
-        t = t + 2.0f;
+      if (!CfLooks<L, kind>::at(s.layer, p, look) && !fused) {
+        t = t + (float)L::kAhead;
         continue;
       }
-      for (int k = 0; k < 2; ++k) {
+      for (int k = 0; k < L::kAhead; ++k) {
         const float at = t + (float)k;
-        seen[k] = seen[k] & alive;
-        if (s.keep != 0 && L::any(seen[k])) seen[k] = seen[k] & cf_ray_kept<L>(s, p[k], index[k]);
-        if (L::any(seen[k])) {
-          cf_ray_add<L>(s, r, px, py, m, entry[k], seen[k], opacity[k], at, sink);
+        M seen = look[k].seen & alive;
+        if (s.keep != 0 && L::any(seen)) seen = seen & cf_ray_kept<L>(s, p[k], cf_ray_index<L>(p[k], s.layer.size));
+        if (L::any(seen)) {
+          cf_ray_add<L>(s, r, px, py, m, look[k].entry, seen, look[k].opacity, at, sink);
           alive = alive & (m.through >= CF_RAY_OPAQUE);
         }
         if (fused) {
@@ -232,7 +250,7 @@ CF_FN CfMarch<L> cf_ray_march(const CfRayScene& s, typename L::I px, typename L:
         }
       }
       if (!L::any(alive)) break;
-      t = t + 2.0f;
+      t = t + (float)L::kAhead;
     }
   }
   const M rest = m.sum[3] > 0.0f;

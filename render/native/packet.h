@@ -23,6 +23,7 @@ struct CfPacket {
   typedef CfVecF F;
   typedef CfVecI I;
   typedef CfVecI M;  // all bits of a lane, or none
+  enum { kAhead = CF_LANES >= 8 ? 8 : 2 };  // samples that are looked up together
   CF_FN F splat(float a) { return F{} + a; }
   CF_FN F select(M m, F a, F b) { return m ? a : b; }
   CF_FN I select(M m, I a, I b) { return m ? a : b; }
@@ -68,10 +69,47 @@ struct CfPacket {
   CF_FN void pack(unsigned which, F a, float* to) {
 #if defined(__AVX512F__)
     _mm512_storeu_ps(to, _mm512_maskz_compress_ps((__mmask16)which, (__m512)a));
+#elif defined(__AVX2__)
+    _mm256_storeu_ps(to, _mm256_permutevar8x32_ps((__m256)a, gathered(which)));
 #else
     for (; which; which &= which - 1) *to++ = a[__builtin_ctz(which)];
 #endif
   }
+#if defined(__AVX2__)
+  CF_FN void pack(unsigned which, I a, int* to) {
+#if defined(__AVX512F__)
+    _mm512_storeu_si512(to, _mm512_maskz_compress_epi32((__mmask16)which, (__m512i)a));
+#else
+    _mm256_storeu_si256((__m256i*)to, _mm256_permutevar8x32_epi32((__m256i)a, gathered(which)));
+#endif
+  }
+
+  // What was packed, back in the lanes of `which`; the others are anything. Reads as many as there are lanes.
+  CF_FN F spread(unsigned which, const float* from) {
+#if defined(__AVX512F__)
+    return (F)_mm512_maskz_expand_ps((__mmask16)which, _mm512_loadu_ps(from));
+#else
+    return (F)_mm256_permutevar8x32_ps(_mm256_loadu_ps(from), scattered(which));
+#endif
+  }
+  CF_FN I spread(unsigned which, const int* from) {
+#if defined(__AVX512F__)
+    return (I)_mm512_maskz_expand_epi32((__mmask16)which, _mm512_loadu_si512(from));
+#else
+    return (I)_mm256_permutevar8x32_epi32(_mm256_loadu_si256((const __m256i*)from), scattered(which));
+#endif
+  }
+
+#if !defined(__AVX512F__)
+  // Permutations that AVX-512 has as instructions, by numbers of lanes in the bytes of a word: those of `which` first;
+  // and of each lane of `which`, how many come before it.
+  CF_FN __m256i gathered(unsigned which) { return lanes(_pext_u64(0x0706050403020100, bytes(which))); }
+  CF_FN __m256i scattered(unsigned which) { return lanes(_pdep_u64(0x0706050403020100, bytes(which))); }
+  CF_FN unsigned long long bytes(unsigned which) { return _pdep_u64(which, 0x0101010101010101) * 255; }
+  CF_FN __m256i lanes(unsigned long long word) { return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)word)); }
+#endif
+#endif
+
   CF_FN F load(const float* from) {
     F a;
     __builtin_memcpy(&a, from, sizeof a);

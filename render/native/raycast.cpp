@@ -1,6 +1,7 @@
 // CPU entry points of volume rendering: packets of rays over tiles that the threads take one after the other, and
 // what is prepared per volume (cells), per transfer function (map of empty space) and per cut.
 #include "packet.h"
+#include "ray_looks.h"
 #include "ray_maps.h"
 
 #define CF_RAY_TILE 16
