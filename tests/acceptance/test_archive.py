@@ -70,7 +70,7 @@ def test_the_path_rule_is_checked_safe_and_changes_without_moving_old_data(archi
         assert send(archive.dicom.port, [hostile])[0].Status == 0
         return hostile if any("/CT/" in path for path in stored_files(archive)) else None
 
-    after: FileDataset = wait_until(new_rule_holds, 15, "the new rule")
+    after: FileDataset = wait_until(new_rule_holds, 60, "the new rule")
     files = stored_files(archive)
     assert files[old_path].endswith(data_set(before)), "old data stays where it is"
     (new_path,) = [path for path in files if "/CT/" in path]

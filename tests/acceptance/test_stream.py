@@ -32,10 +32,10 @@ async def test_tools_answer_while_the_rest_loads(server: Server) -> None:
         ]
         for generation, tool in enumerate(tools, 1):
             await viewer.view(series["series"], generation, frame=30, width=256, height=256, **tool)
-            header, data = await viewer.picture(5)
+            header, data = await viewer.picture(30)
             while header["generation"] != generation:
-                header, data = await viewer.picture(5)
+                header, data = await viewer.picture(30)
             assert header["quality"] == "preview"
             assert Image.open(io.BytesIO(data)).size == (256, 256)
-        header, data = await viewer.picture(5)
+        header, data = await viewer.picture(30)
         assert (header["quality"], header["media_type"]) == ("refined", "image/webp")

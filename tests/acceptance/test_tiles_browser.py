@@ -110,7 +110,7 @@ def test_only_visible_tiles_and_a_ring_are_fetched(opened: tuple[Page, Wire]) ->
     most = 1.0
     for length in shown:
         most *= min(SIDE // size, length // size + 2) + 2  # the tiles that it may touch, one more on either side
-    page.wait_for_function("document.querySelector('canvas.tiles') && !document.querySelector('canvas.tiles').hidden")
+    page.wait_for_selector("canvas.tiles:not([hidden])", state="attached")
 
     def fetched() -> list[tuple[int, ...]]:
         return [tuple(header["tile"]) for header, _ in wire.tiles if header["level"] == 0]

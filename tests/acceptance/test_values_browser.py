@@ -356,7 +356,7 @@ def test_windows_and_probes_are_local_once_the_values_are_there(house: House) ->
         page.context.set_offline(True)
         page.keyboard.press("5")  # a preset: lung
         changed = "document.querySelector('canvas.values').toDataURL()"
-        wait_until(lambda: page.evaluate(changed) != before, 10, "a window without the server")
+        wait_until(lambda: page.evaluate(changed) != before, 30, "a window without the server")
         lossless(page)
     finally:
         page.context.set_offline(False)

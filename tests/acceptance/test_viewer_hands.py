@@ -250,7 +250,7 @@ def test_rotate_flip_invert_and_undo_from_the_sheet(hand: Page) -> None:
     exact(hand)
     upright = painted(hand)
     choose("反色")
-    wait_until(lambda: painted(hand) != upright, 20, "an inverted picture")
+    wait_until(lambda: painted(hand) != upright, 30, "an inverted picture")
     for _ in range(3):
         choose("撤销")
     settled(hand)
@@ -284,7 +284,7 @@ def test_the_view_survives_a_reload(hand: Page) -> None:
     hand.keyboard.press("End")
     hand.keyboard.press("r")
     settled(hand)
-    wait_until(lambda: linked(address(hand)) == (COUNT - 1, 90), 20, "the view in the address")
+    wait_until(lambda: linked(address(hand)) == (COUNT - 1, 90), 30, "the view in the address")
     link = address(hand)
     hand.goto("about:blank")
     hand.goto(link)
@@ -342,7 +342,7 @@ def test_a_mouse_windows_zooms_pans_and_pages(mouse: Page) -> None:
     mouse.mouse.down(button="middle")
     mouse.mouse.move(x + 80, y + 80, steps=4)
     mouse.mouse.up(button="middle")
-    wait_until(lambda: painted(mouse) != still, 20, "the middle button pans")
+    wait_until(lambda: painted(mouse) != still, 30, "the middle button pans")
     mouse.mouse.down(button="right")
     mouse.mouse.move(x + 80, y - 100, steps=4)
     mouse.mouse.up(button="right")
@@ -402,7 +402,7 @@ def test_the_list_comes_back_with_filters_and_place(stack: Study, browser: Brows
     page.goto(f"{stack.server.http}/studies")
     page.fill(".search", "HANDS-1")
     expect(page.locator("tbody tr").first).to_contain_text("幅")
-    wait_until(lambda: address(page).endswith("/studies?q=HANDS-1"), 20, "the list")
+    wait_until(lambda: address(page).endswith("/studies?q=HANDS-1"), 30, "the list")
     page.evaluate("window.scrollTo(0, 40)")
     for leave in (lambda: page.click("button[aria-label=关闭]"), page.go_back):
         page.locator(f'a[href="/viewer/{stack.key}"]').evaluate("link => link.click()")
@@ -411,7 +411,7 @@ def test_the_list_comes_back_with_filters_and_place(stack: Study, browser: Brows
         page.wait_for_url("**/studies?q=HANDS-1")
         expect(page.locator(".search")).to_have_value("HANDS-1")
         expect(page.locator("tbody tr").first).to_be_attached()
-        wait_until(lambda: page.evaluate("window.scrollY") == 40, 20, "the place in the list")
+        wait_until(lambda: page.evaluate("window.scrollY") == 40, 30, "the place in the list")
 
 
 def test_large_text_is_chosen_at_the_code_and_kept(stack: Study, browser: Browser) -> None:

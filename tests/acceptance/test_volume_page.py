@@ -41,7 +41,7 @@ def opened(server: Server, study: int, kind: str, language: str = "zh-CN") -> It
         wire = Wire(page)
         page.goto(f"{server.http}/viewer/{study}#volume")
         page.wait_for_selector("#volume .pane")
-        page.wait_for_function("document.querySelector('#volume .pane[data-state]')")
+        page.wait_for_selector("#volume .pane[data-state]", state="attached")
         yield page, wire
 
 

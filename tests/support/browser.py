@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tools.screenshots import DEVICES, chromium
 
 Finger = tuple[float, float]
+# What is expected may take its time where other work fills the cores; Playwright's own five seconds are a fast machine's.
+expect.set_options(timeout=30_000)
 
 
 class _Kept:

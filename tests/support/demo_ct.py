@@ -34,7 +34,7 @@ def ct(server: Server) -> Study:
             full = [row for row in rows if row["instance_count"] == demo.count and row["patient_id"] == "CF-DEMO-0001"]
             return int(full[0]["study_key"]) if full else 0
 
-        return Study(server, wait_until(complete, 30, "the CT's arrival"), "CT")
+        return Study(server, wait_until(complete, 90, "the CT's arrival"), "CT")
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def study_key(server: Server, token: str, accession_number: str) -> int:
             rows: list[dict[str, Any]] = answer.json()["studies"]
             return int(rows[0]["study_key"]) if rows else 0
 
-        return int(wait_until(find, 10, "the study in the list"))
+        return int(wait_until(find, 60, "the study in the list"))
 
 
 def dial(server: Server, token: str = "", *, cookie: str = "") -> connect:

@@ -194,7 +194,7 @@ class Server:
     def one_time_password(self) -> str:
         """What the first start printed."""
         return wait_until(
-            lambda: next(iter(re.findall(r"one-time password: (\S+)", "".join(self.output))), ""), 10, "password"
+            lambda: next(iter(re.findall(r"one-time password: (\S+)", "".join(self.output))), ""), 30, "password"
         )
 
     def client(self, **options: Any) -> httpx.Client:

@@ -352,7 +352,7 @@ async def test_rule_16_resume(house: House) -> None:
         await viewer.send(t="hello", v=1)
         await viewer.send(t="open", study=study)
         await viewer.view(series, 42, frame=3)
-        header, _ = await viewer.picture(2.0)
+        header, _ = await viewer.picture()
         assert (header["generation"], header["frame"]) == (42, 3)
 
 
