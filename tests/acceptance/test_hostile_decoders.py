@@ -38,6 +38,7 @@ async def _open(server: Server, token: str, key: int, viewer: Viewer) -> int:
     return int((await viewer.open(key))["series"][0]["series"])
 
 
+@pytest.mark.timeout(400)
 async def test_other_viewers_go_on(hurt_server: Server) -> None:
     beyond_s: list[float] = []
     while len(beyond_s) < ROUNDS and min(beyond_s, default=1.0) >= MOST_S:

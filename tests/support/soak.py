@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import struct
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,13 +33,19 @@ class SoakSeries:
 
 @dataclass(slots=True)
 class Soak:
-    """What is asked, and what came of it. ``processes``: those whose memory is watched, by name."""
+    """What is asked, and what came of it. ``processes``: those whose memory is watched, by name.
+
+    It ends with so many ``requests`` or after ``seconds``, whichever comes first. Memory is read every ``step`` requests.
+    """
 
     house: House
     cookie: str
     series: list[SoakSeries]
-    requests: int
+    requests: float
+    seconds: float
+    step: int
     processes: dict[str, psutil.Process]
+    began_s: float = field(default_factory=time.monotonic)
     asked: int = 0
     pictures: int = 0
     volume_pictures: int = 0
@@ -51,8 +59,12 @@ class Soak:
             for number in range(sockets):
                 group.create_task(self._person(random.Random(number)))
 
+    @property
+    def _over(self) -> bool:
+        return self.asked >= self.requests or time.monotonic() - self.began_s >= self.seconds
+
     async def _person(self, chance: random.Random) -> None:
-        while self.asked < self.requests:
+        while not self._over:
             self.lines += 1
             async with self.house.dial(self.cookie, max_size=1 << 24) as socket:
                 line = _Line(socket, chance)
@@ -61,7 +73,7 @@ class Soak:
                 for study in {one.study for one in mine}:
                     await line.send(t="open", study=study)
                 for _ in range(chance.randint(20, 200)):
-                    if self.asked >= self.requests:
+                    if self._over:
                         break
                     await self._ask(line, chance, mine)
                 if chance.random() < 0.3:
@@ -89,8 +101,7 @@ class Soak:
         self.errors += errors
 
     def _count(self, more: int) -> None:
-        step = max(1, self.requests // 40)
-        if self.asked // step != (self.asked + more) // step:
+        if self.asked // self.step != (self.asked + more) // self.step:
             memory = {name: process.memory_info().rss / 2**20 for name, process in self.processes.items()}
             self.memory_mb.append((self.asked, memory))
             print(
@@ -98,13 +109,21 @@ class Soak:
             )
         self.asked += more
 
-    def growth_mb(self, process: str, warm_share: float = 0.3) -> float:
-        """Growth of a process per 10^4 requests after the warm-up, by least squares."""
-        points = [(at, memory[process]) for at, memory in self.memory_mb if at >= warm_share * self.requests]
+    def growth_mb(self, process: str, warm_share: float = 0.3) -> tuple[float, float]:
+        """(growth of a process per 10^4 requests after the warm-up, by least squares; how far noise may bend it).
+
+        Memory rests on levels: caches fill, the C library gives back what it kept, in steps of a MB or two that are no
+        growth. The standard deviation around the line says how high these steps are; a line over so many requests is
+        bent by two of them at most, one at either end.
+        """
+        points = [(at / 1e4, memory[process]) for at, memory in self.memory_mb if at >= warm_share * self.asked]
         mean_at = sum(at for at, _ in points) / len(points)
         mean_mb = sum(mb for _, mb in points) / len(points)
         spread = sum((at - mean_at) ** 2 for at, _ in points)
-        return 1e4 * sum((at - mean_at) * (mb - mean_mb) for at, mb in points) / spread
+        slope = sum((at - mean_at) * (mb - mean_mb) for at, mb in points) / spread
+        rests = [mb - mean_mb - slope * (at - mean_at) for at, mb in points]
+        deviation = math.sqrt(sum(rest**2 for rest in rests) / len(rests))
+        return slope, 2 * deviation / (points[-1][0] - points[0][0])
 
 
 @dataclass(slots=True)

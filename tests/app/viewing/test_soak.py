@@ -1,12 +1,13 @@
 """Fifty sockets at once: every view is answered, and memory stays where it is.
 
-`make soak` asks 100,000 times; a share of it runs with every test. Twenty series want more memory than the small budgets
-hold. Web and render role are processes of their own, as on a real machine: what is measured is theirs, not the clients'.
+`make soak` asks 100,000 times; a share of it, two minutes, runs with every test. Twenty series want more memory than the
+small budgets hold. Web and render role are processes of their own, as on a real machine: what is measured is theirs, not the clients'.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from contextlib import suppress
 from typing import Any
@@ -22,19 +23,26 @@ from tests.support.soak import Soak, SoakSeries
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FULL = 100_000
-REQUESTS = int(os.environ.get("CLOUDFILM_SOAK_REQUESTS", "10000"))
+REQUESTS = int(os.environ.get("CLOUDFILM_SOAK_REQUESTS", "0"))
+SHARE_S = 120.0
+# Of the share alone: in two minutes a slow machine asks too little to tell a step of the C library from growth.
+MOST_NOISE_MB = 2.0
 _VOLUMES = 17
 _BUDGETS_MB = {"render_memory_mb": 8, "volume_memory_mb": 2}
 
 
-@pytest.mark.timeout(7200 if REQUESTS >= FULL else 600)
+@pytest.mark.timeout(7200 if REQUESTS else 600)
 async def test_fifty_sockets_of_mixed_requests_over_twenty_series(postgres: EmbeddedPostgres, template: str) -> None:
     async with (
         fresh_settings(postgres, template, **_BUDGETS_MB) as settings,
         house_of_processes(settings) as (house, web),
     ):
         processes = {"web": psutil.Process(web.pid), "render": psutil.Process(house.render.pid)}
-        soak = Soak(house, await house.staff(), await _stored(house), REQUESTS, processes)
+        cookie, series = await house.staff(), await _stored(house)
+        if REQUESTS:
+            soak = Soak(house, cookie, series, REQUESTS, math.inf, max(1, REQUESTS // 40), processes)
+        else:
+            soak = Soak(house, cookie, series, math.inf, SHARE_S, 500, processes)
         watching = asyncio.create_task(_watch_budgets(house))
         try:
             await soak.run(50)
@@ -44,16 +52,14 @@ async def test_fifty_sockets_of_mixed_requests_over_twenty_series(postgres: Embe
                 await watching
         health = await _rested(house)
     _print(soak, health)
-    assert soak.asked >= REQUESTS
-    assert soak.pictures > REQUESTS // 8
-    assert soak.volume_pictures > REQUESTS // 50
+    assert soak.asked >= max(REQUESTS, 2000)
+    assert soak.pictures > soak.asked // 8
+    assert soak.volume_pictures > soak.asked // 50
     assert soak.errors > 0
     assert health["evicted"] > _VOLUMES and health["volume_evicted"] > _VOLUMES, "the budgets were never full"
     for name in processes:
-        if REQUESTS >= FULL:
-            assert soak.growth_mb(name) < 1.0
-        else:  # caches still fill: a leak of a picture per request would be seen
-            assert soak.memory_mb[-1][1][name] - soak.memory_mb[len(soak.memory_mb) // 3][1][name] < 40
+        growth_mb, noise_mb = soak.growth_mb(name)
+        assert growth_mb < 1.0 + (0.0 if REQUESTS >= FULL else min(noise_mb, MOST_NOISE_MB))
 
 
 async def _stored(house: House) -> list[SoakSeries]:
@@ -101,4 +107,5 @@ def _print(soak: Soak, health: dict[str, Any]) -> None:
         f"{soak.lines} lines; {health['evicted']} frames and {health['volume_evicted']} volumes evicted"
     )
     for name in soak.processes:
-        print(f"soak: {name} grows {soak.growth_mb(name):.2f} MB per 10,000 requests")
+        growth_mb, noise_mb = soak.growth_mb(name)
+        print(f"soak: {name} grows {growth_mb:.2f} MB per 10,000 requests, noise bends this by {noise_mb:.2f} at most")
