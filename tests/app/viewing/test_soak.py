@@ -1,7 +1,8 @@
 """Fifty sockets at once: every view is answered, and memory stays where it is.
 
 `make soak` asks 100,000 times; a share of it, two minutes, runs with every test. Twenty series want more memory than the
-small budgets hold. Web and render role are processes of their own, as on a real machine: what is measured is theirs, not the clients'.
+small budgets hold. Web and render role are processes of their own, as on a real machine: what is measured is theirs, not
+the clients'.
 """
 
 from __future__ import annotations
