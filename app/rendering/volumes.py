@@ -78,10 +78,14 @@ def slice_planes(frames: Sequence[FramePlace]) -> list[SlicePlane]:
         (key, place) for key, place in enumerate(frames) if str(place.frame_index) not in place.record.frame_faults
     ]
     sections = [(key, place) for key, place in usable if "LOCALIZER" not in place.record.image_type]
-    return [_slice_plane(key, place) for key, place in sections or usable]
+    chosen = sections or usable
+    # PS3.3 C.7.4.1: a series has one frame of reference. A de-identifier that gave every image a new UID has said nothing
+    # of where they lie to each other; their places still do.
+    alone = len(chosen) > 2 and len({place.record.frame_of_reference_uid for _, place in chosen}) == len(chosen)
+    return [_slice_plane(key, place, "" if alone else place.record.frame_of_reference_uid) for key, place in chosen]
 
 
-def _slice_plane(key: int, place: FramePlace) -> SlicePlane:
+def _slice_plane(key: int, place: FramePlace, reference: str) -> SlicePlane:
     record, own = place.record, place.override
     position, orientation = place.value("image_position_patient"), place.value("image_orientation_patient")
     spacing = place.value("pixel_spacing_mm")
@@ -99,7 +103,7 @@ def _slice_plane(key: int, place: FramePlace) -> SlicePlane:
         record.rows,
         record.columns,
         place.value("slice_thickness_mm"),
-        stack=f"{record.frame_of_reference_uid}/{(own.stack_id if own is not None else None) or ''}",
+        stack=f"{reference}/{(own.stack_id if own is not None else None) or ''}",
         order=(
             float(phase),
             float(record.acquisition_number or 0),
@@ -136,7 +140,8 @@ class VolumeLoader:
         if not 0 <= stack < len(planned.stacks):
             raise WrongStackError(what="stack")
         key = volume_key(series, stack)
-        reference = series.frames[planned.stacks[stack].keys[0]].record.frame_of_reference_uid
+        references = {series.frames[key].record.frame_of_reference_uid for key in planned.stacks[stack].keys}
+        reference = references.pop() if len(references) == 1 else ""
         whole = self.residency.get(key)
         if whole is not None:
             return ReadyVolume(whole, len(planned.stacks), reference)

@@ -282,3 +282,13 @@ async def test_functional_groups_give_stacks_and_phases() -> None:
     record = replace(RECORD, number_of_frames=12, per_frame=overrides, image_position_patient=None)
     plans = plan_stacks(slice_planes([FramePlace(record, n) for n in range(12)]))
     assert [plan.keys for plan in plans] == [(6, 7, 8), (0, 1, 2), (9, 10, 11), (3, 4, 5)]
+
+
+async def test_a_frame_of_reference_for_each_image_says_nothing() -> None:
+    places = [at(2.0 * n, frame_of_reference_uid=f"2.25.{n}") for n in range(5)]
+    assert [plan.keys for plan in plan_stacks(slice_planes(places))] == [(0, 1, 2, 3, 4)]
+    # Two that hold several images each are kept apart, and so are two images of two.
+    places = [at(2.0 * n, frame_of_reference_uid=f"2.25.{n // 3}") for n in range(6)]
+    assert [plan.keys for plan in plan_stacks(slice_planes(places))] == [(0, 1, 2), (3, 4, 5)]
+    with pytest.raises(WrongStackError):
+        plan_stacks(slice_planes([at(2.0 * n, frame_of_reference_uid=f"2.25.{n}") for n in range(2)]))
