@@ -29,6 +29,7 @@ MODULES = (
     "lists",
     "vr",
     "render.mpr",
+    "render.vr_scaling",
     "render.first_volume",
 )
 
