@@ -37,13 +37,16 @@ new MutationObserver((_, self) => {
 """
 # When what was there, ms after the navigation began; bytes of the codestream on the wire.
 _STEPS = """() => {
-  const found = {}, {last} = cloudfilmValues.layer.loading;
-  const names = [['values_script', /values\\.[\\w-]*\\.?js|values-[\\w-]*\\.js/], ['decoder', /\\.wasm/],
+  const found = {}, {last} = cloudfilmValues.layer.loading, [html] = performance.getEntriesByType('navigation');
+  found.connected_ms = html.connectEnd; found.html_first_byte_ms = html.responseStart; found.html_ms = html.responseEnd;
+  const names = [['viewer_script', /viewer-[\\w]*\\.js/], ['viewer_style', /viewer-[\\w]*\\.css/],
+                 ['values_script', /values-[0-9a-f]*\\.js/], ['worker_script', /values-worker/], ['decoder', /\\.wasm/],
                  ['described', /values\\?first/], ['codestream', /values\\?coding/]];
   for (const e of performance.getEntriesByType('resource'))
     for (const [name, form] of names)
       if (form.test(e.name) && !(name + '_ms' in found)) {
-        found[name + '_asked_ms'] = e.startTime; found[name + '_ms'] = e.responseEnd;
+        found[name + '_asked_ms'] = e.requestStart; found[name + '_first_byte_ms'] = e.responseStart;
+        found[name + '_ms'] = e.responseEnd;
         if (name === 'codestream') found.codestream_bytes = e.encodedBodySize;
       }
   const p = window.__painted;
@@ -62,7 +65,7 @@ class House:
 
 
 def study_of(house: House, datasets: list[Dataset]) -> int:
-    """Send a study and return its key when its codestreams are made. Raises BenchmarkError."""
+    """Send a study (at most 64 frames) and return its key when all its codestreams are made. Raises BenchmarkError."""
     with tempfile.TemporaryDirectory(prefix="cloudfilm-bench-") as name:
         for index, dataset in enumerate(datasets):
             write_dicom(dataset, Path(name) / f"{index}.dcm")
@@ -75,9 +78,9 @@ def study_of(house: House, datasets: list[Dataset]) -> int:
     series, count = int(opened["series"][0]["series"]), int(opened["series"][0]["frame_count"])
     end = time.monotonic() + 120
     while time.monotonic() < end:
-        where = f"{url}/api/series/{series}/values?first={count // 2}&count=1"
+        where = f"{url}/api/series/{series}/values?first=0&count={count}"
         told, _ = request_json(house.link.server, where, cookie=cookie)
-        if told["frames"][0].get("bytes"):
+        if all(frame.get("bytes") for frame in told["frames"]):
             return study
         time.sleep(0.5)
     raise BenchmarkError("diagnostic_time: the worker made no codestreams within two minutes")

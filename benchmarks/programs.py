@@ -25,6 +25,7 @@ from benchmarks.link import inside
 from benchmarks.needs import find_program, orthanc_plugin
 
 ROOT = Path(__file__).resolve().parents[1]
+_ROLES = ("web", "render", "worker", "dicom")
 
 
 def free_port(namespace: str = "") -> int:
@@ -86,6 +87,10 @@ class Program:
 
     def cpu_s(self) -> float:
         """Processor time of it, its descendants and what works in its folder (a database is nobody's child), seconds."""
+        return sum(self.cpu_s_of_roles().values())
+
+    def cpu_s_of_roles(self) -> dict[str, float]:
+        """The same by role (``web``, ``render``, ``postgres``, ...; '' for the rest), seconds."""
         assert self.process is not None  # it was started
         root = psutil.Process(self.process.pid)
         found = {process.pid: process for process in (root, *root.children(recursive=True))}
@@ -93,12 +98,14 @@ class Program:
             with suppress(psutil.Error, OSError):
                 if process.cwd().startswith(str(self.folder)):
                     found[process.pid] = process
-        total = 0.0
+        used: dict[str, float] = {}
         for process in found.values():
             with suppress(psutil.Error):
-                times = process.cpu_times()
-                total += times.user + times.system
-        return total
+                words, times = process.cmdline(), process.cpu_times()
+                is_database = bool(words) and "postgres" in words[0]
+                role = "postgres" if is_database else next((name for name in _ROLES if name in words), "")
+                used[role] = used.get(role, 0.0) + float(times.user + times.system)
+        return used
 
     def settle(self, timeout_s: float = 120.0) -> None:
         """Until it uses less than a twentieth of a core for a second: jobs of what arrived are done. Raises BenchmarkError."""

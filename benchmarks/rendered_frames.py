@@ -134,7 +134,8 @@ def _case(case: str, ours: CloudFilm, orthanc: Orthanc, token: str, options: Opt
             side.sample(2.0 if options.quick else 4.0)
     result = summarize("rendered_frames", case, "pictures/s", sides[0].rates[1:])
     pair_with(result, [peer_of("Orthanc /rendered", orthanc.version, sides[1].rates[1:], result.unit)])
-    result.steps = {"cpu_ms": sides[0].cpu_ms(), "peer_cpu_ms": sides[1].cpu_ms()}
+    roles = {f"{role or 'other'}_cpu_ms": sides[0].cpu_ms(role) for role in ours.cpu_s_of_roles()}
+    result.steps = {"cpu_ms": sides[0].cpu_ms(), "peer_cpu_ms": sides[1].cpu_ms(), **roles}
     wanted = _CASES[case]
     return against(result, f">= {wanted} x Orthanc", (result.ratio or 0) >= wanted)
 
@@ -146,17 +147,19 @@ class _Side:
     program: CloudFilm | Orthanc
     turn: Iterator[bytes]
     rates: list[float] = field(default_factory=list[float])
-    costs: list[float] = field(default_factory=list[float])
+    costs: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
 
     def sample(self, seconds: float) -> None:
-        before = self.program.cpu_s()
+        before = self.program.cpu_s_of_roles()
         rate = answers_per_s(self.program.url, self.turn, _CLIENTS, seconds)
         self.rates.append(rate)
-        self.costs.append((self.program.cpu_s() - before) / (rate * seconds) * 1000)
+        after = self.program.cpu_s_of_roles()
+        self.costs.append({role: (after[role] - before.get(role, 0.0)) / (rate * seconds) * 1000 for role in after})
 
-    def cpu_ms(self) -> float:
-        """Median over all samples but the first, ms a picture."""
-        return round(statistics.median(self.costs[1:]), 3)
+    def cpu_ms(self, role: str | None = None) -> float:
+        """Median over all samples but the first, ms a picture; of all or of one role."""
+        spent = [sum(cost.values()) if role is None else cost.get(role, 0.0) for cost in self.costs[1:]]
+        return round(statistics.median(spent), 3)
 
 
 def run(options: Options) -> list[Result]:

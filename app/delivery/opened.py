@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.requests import Request
@@ -21,6 +23,8 @@ from dicomnet.archive.query import SeriesRow, StudyRow, get_study
 _LATER_FILES = frozenset(
     {"values.js", "values-worker.js", "openjph.wasm", "volume.js"}
 )  # the viewer fetches them when it may
+_AT_ONCE_S, _SOON_S = 0.02, 0.1  # for what stands before the refined picture, and for what follows it
+_MOST_AHEAD_BYTES = 4 << 20  # larger codestreams are shown by their first resolutions, which a reader in the page does
 
 
 def _label(series: SeriesRow, study: StudyRow | None) -> str:
@@ -55,6 +59,7 @@ async def opened_page(request: Request, services: Services, principal: Principal
         return Response(page.message_page(language, WORDS[language]["arriving"]), media_type="text/html; charset=utf-8")
     pair = await _first_that_works(services, principal.institution_id, series, rows)
     shown = next(row for row in rows if row.series_key == pair.series_key)
+    exact = asyncio.create_task(_exact_values(services, principal, pair))
     study = None
     if not principal.hide_identity:
         study = await get_study(services.database, services.keyring, principal.institution_id, study_key=study_key)
@@ -77,13 +82,56 @@ async def opened_page(request: Request, services: Services, principal: Principal
         "/studies" if principal.kind == "user" else "",
     )
     boot = _boot(language, subject, pair, rows, principal)
-    head = page.opened_head(language, subject, pair)
-    tail = page.opened_tail(language, subject, pair, boot)
     headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding, Cookie"}
+    if ahead := page.ahead_header():
+        headers["Link"] = ahead
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield page.opened_head(language, subject, pair)
+        await asyncio.wait({exact}, timeout=_AT_ONCE_S)
+        early = exact.result() if exact.done() and _is_first_visit(request) else None
+        yield page.opened_middle(language, subject, pair, _address(early))
+        yield page.opened_tail({**boot, "values": await exact})
+
+    body = parts()
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
-        return StreamingResponse(page.packed(head, tail), headers=headers, media_type="text/html; charset=utf-8")
-    return StreamingResponse(page.plain(head, tail), headers=headers, media_type="text/html; charset=utf-8")
+        body = page.packed(body)
+    return StreamingResponse(body, headers=headers, media_type="text/html; charset=utf-8")
+
+
+async def _exact_values(services: Services, principal: Principal, pair: PreparedPair) -> dict[str, Any] | None:
+    """The values manifest of the shown frame when its codestream is prepared and that is known soon; else None.
+
+    The page's end waits for it only so long: the viewer can ask for it as well.
+    """
+    frame = (pair.refined or pair.base).frame_index
+    try:
+        async with asyncio.timeout(_SOON_S):
+            told = await services.render.describe_values(
+                principal.institution_id, pair.series_key, frame, 1, pair.version, only_prepared=True
+            )
+    except TimeoutError:
+        return None
+    except Exception as error:
+        if describe_error(error) is None:
+            raise
+        return None
+    return told if told["frames"][0].get("bytes") else None
+
+
+def _address(values: dict[str, Any] | None) -> str:
+    """Where the page will fetch those values; their audit entry is written when it does (values_routes)."""
+    if values is None or values["frames"][0]["bytes"] > _MOST_AHEAD_BYTES:
+        return ""
+    return f"/api/series/{values['series']}/frames/{values['first']}/values?coding=htj2k"
+
+
+def _is_first_visit(request: Request) -> bool:
+    """A page that is loaded again resumes the view in its address, which the server does not see: another frame, it may be.
+    Nor are values wanted twice that were asked for in another coding. (Browsers send the same with a form.)"""
+    again = request.method == "GET" and request.headers.get("cache-control", "") in {"max-age=0", "no-cache"}
+    return not again and "values" not in request.query_params
 
 
 async def _first_that_works(

@@ -227,9 +227,16 @@ class RenderClient:
         return header["manifest"]
 
     async def describe_values(
-        self, institution_id: int, series_key: int, first: int, count: int, version: int = 0
+        self,
+        institution_id: int,
+        series_key: int,
+        first: int,
+        count: int,
+        version: int = 0,
+        *,
+        only_prepared: bool = False,
     ) -> dict[str, Any]:
-        """The values manifest of some frames (app/rendering/values.py)."""
+        """The values manifest of some frames (app/rendering/values.py). ``only_prepared``: no frame is decoded for it."""
         header, _ = await self.ask(
             "describe_values",
             60.0,
@@ -238,6 +245,7 @@ class RenderClient:
             first=first,
             count=count,
             version=version,
+            only_prepared=only_prepared,
         )
         return header["values"]
 

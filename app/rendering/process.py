@@ -142,7 +142,9 @@ class RenderProcess:
 
     async def _op_describe_values(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
-        return {"values": await self._values.describe(series, header["first"], header["count"])}, b""
+        only_prepared = bool(header.get("only_prepared"))
+        described = await self._values.describe(series, header["first"], header["count"], only_prepared=only_prepared)
+        return {"values": described}, b""
 
     async def _op_values(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))

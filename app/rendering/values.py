@@ -23,6 +23,7 @@ from dicomnet.database import Database
 from render.values import can_code, deflated, dtype_code, encode_htj2k, fingerprint, packed
 
 LARGEST_BYTES = 60 << 20  # of one frame's values: what one message of the socket holds (app/rendering/wire.py)
+NOT_PREPARED = "values.not_prepared"  # a frame whose codestream the worker has not made yet
 _AT_ONCE = 2  # frames decoded, hashed or coded at once for this purpose; pictures go on beside them
 _MOST_HASHES = 20_000
 
@@ -49,23 +50,30 @@ class ValuesSource:
         self._facts: OrderedDict[tuple[int, int, int], _Facts] = OrderedDict()
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def describe(self, series: OpenSeries, first: int, count: int) -> dict[str, Any]:
-        """The values manifest of at most 64 frames (docs/values.md). Raises SeriesNotFoundError."""
+    async def describe(
+        self, series: OpenSeries, first: int, count: int, *, only_prepared: bool = False
+    ) -> dict[str, Any]:
+        """The values manifest of at most 64 frames (docs/values.md). Raises SeriesNotFoundError.
+
+        ``only_prepared``: frames without a codestream yet are told as ``values.not_prepared`` instead of being decoded.
+        """
         if not 0 <= first < len(series.frames) or count < 1:
             raise SeriesNotFoundError(frame_index=first)
         places = series.frames[first : first + min(count, MOST_DESCRIBED)]
         prepared = await self._prepared.get(series.institution_id, [p.record.instance_key for p in places])
-        frames = await asyncio.gather(*(self._describe_one(series, place, prepared) for place in places))
+        frames = await asyncio.gather(*(self._describe_one(series, place, prepared, only_prepared) for place in places))
         return {"series": series.series_key, "version": series.version, "first": first, "frames": frames}
 
     async def _describe_one(
-        self, series: OpenSeries, place: FramePlace, prepared: dict[int, PreparedValues]
+        self, series: OpenSeries, place: FramePlace, prepared: dict[int, PreparedValues], only_prepared: bool
     ) -> dict[str, Any]:
         """A frame whose values cannot be had is told by its code and costs no other."""
         values = prepared.get(place.record.instance_key)
         coded = _coded(values, place)
         if values is not None and coded is not None:
             facts = _Facts(coded.sha256, values.dtype, values.shape, values.photometric_interpretation, True)
+        elif only_prepared:
+            return {"problem": NOT_PREPARED}
         else:
             try:
                 facts = await self._fact(series, place)

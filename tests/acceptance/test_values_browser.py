@@ -398,6 +398,36 @@ def test_nothing_is_asked_of_the_server_while_exact_values_are_shown(house: Hous
         page.close()
 
 
+def test_the_page_itself_asks_for_the_first_values_and_only_once(house: House) -> None:
+    """With its codestream prepared the frame is described in the page and fetched before any script runs."""
+    study, series = house.store(*ct_series(3, 64))
+
+    def described() -> bool:
+        told = house.admin.get(f"/api/series/{series}/values?first=0&count=3").json()
+        return all(frame.get("bytes") for frame in told["frames"])
+
+    wait_until(described, 60, "codestreams")
+    page = open_viewer(house, study)
+    try:
+        lossless(page)
+        assert page.evaluate("cloudfilmValues.layer.digest()") == sha256(values_of(1, 64).tobytes()).hexdigest()
+        asked = page.evaluate(
+            """performance.getEntriesByType("resource").filter((one) => one.name.includes("/frames/1/values"))
+                .map((one) => [one.initiatorType, new URL(one.name).search])"""
+        )
+        assert asked == [["link", "?coding=htj2k"]]
+        assert page.evaluate("cloudfilm.viewer.boot.values.frames.length") == 1
+        # Loaded again the page may show another frame: nothing is fetched before its address was read.
+        page.reload()
+        lossless(page)
+        early = (
+            "performance.getEntriesByType('resource').filter((one) => one.initiatorType === 'link').map((o) => o.name)"
+        )
+        assert not [name for name in page.evaluate(early) if "/values?" in name]
+    finally:
+        page.close()
+
+
 def test_a_changed_array_is_never_called_lossless(house: House) -> None:
     study, _ = house.store(*ct_series(3, 64))
     page = house.page.context.new_page()

@@ -8,6 +8,12 @@ export interface Decoded {
   readonly buffer: ArrayBuffer;
 }
 
+/** Compiled while it comes, where the browser can. */
+function compiled(answer: Response): Promise<WebAssembly.Module> {
+  if (typeof WebAssembly.compileStreaming === "function") return WebAssembly.compileStreaming(answer);
+  return answer.arrayBuffer().then((bytes) => WebAssembly.compile(bytes));
+}
+
 export class Htj2kDecoder {
   private constructor(private readonly module: OpenJph) {}
 
@@ -16,9 +22,18 @@ export class Htj2kDecoder {
     const answer = await fetch(address, { credentials: "same-origin" });
     if (!answer.ok) throw new Error(`values: decoder ${answer.status}`);
     const quiet = () => undefined;
-    return new Htj2kDecoder(
-      await create({ wasmBinary: await answer.arrayBuffer(), print: quiet, printErr: quiet }),
-    );
+    const program = await compiled(answer);
+    const module = await new Promise<OpenJph>((resolve, reject) => {
+      create({
+        instantiateWasm: (imports, done) => {
+          WebAssembly.instantiate(program, imports).then((instance) => done(instance, program), reject);
+          return {};
+        },
+        print: quiet,
+        printErr: quiet,
+      }).then(resolve, reject);
+    });
+    return new Htj2kDecoder(module);
   }
 
   /** Bytes that the module has reserved. */

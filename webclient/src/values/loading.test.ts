@@ -46,7 +46,7 @@ class World {
       get mayDecode() {
         return world.webAssembly;
       },
-      get codestreams() {
+      decodes() {
         return Promise.resolve(world.codestreams);
       },
       ask: (_home: number, question: Question) => {

@@ -198,7 +198,7 @@ export class Loading {
       },
     );
     const fetchMs = performance.now() - began;
-    if (coding === "htj2k" && !(await this.pool.codestreams)) {
+    if (coding === "htj2k" && !(await this.pool.decodes(home))) {
       this.undecodable = true;
       return this.fetch(series, index, key, signal);
     }

@@ -62,7 +62,7 @@ function start(page: Page): ValuesLayer | null {
   const pool = new Pool(`/${worker}`, address, budget.workers);
   const store = new ValueStore(budget.values);
   const loading: Loading = new Loading(
-    new ValueSource(),
+    new ValueSource(viewer.boot.values ?? null),
     pool,
     store,
     budget,

@@ -22,7 +22,10 @@ declare module "@cornerstonejs/codec-openjph" {
     HEAPU8: Uint8Array;
   }
   export default function create(options: {
-    wasmBinary: ArrayBuffer;
+    instantiateWasm(
+      imports: WebAssembly.Imports,
+      done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void,
+    ): Record<string, never>;
     print(text: string): void;
     printErr(text: string): void;
   }): Promise<OpenJph>;

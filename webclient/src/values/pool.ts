@@ -38,16 +38,19 @@ class ValueWorker {
 
 export class Pool {
   private readonly workers: ValueWorker[];
-  /** Whether codestreams can be decoded here: known when the decoder is here. */
-  readonly codestreams: Promise<boolean>;
+  private readonly started: readonly Promise<boolean>[];
   /** False where that is out of the question. */
   readonly mayDecode: boolean;
 
   constructor(script: string, decoder: string, size: number) {
     this.mayDecode = decoder !== "" && typeof WebAssembly === "object";
     this.workers = Array.from({ length: size }, () => new ValueWorker(script));
-    const started = this.workers.map((worker) => worker.ask({ op: "start", decoder }).catch(() => false));
-    this.codestreams = Promise.all(started).then((all) => all.every(Boolean));
+    this.started = this.workers.map((worker) => worker.ask({ op: "start", decoder }).catch(() => false));
+  }
+
+  /** Whether a worker can decode codestreams: known when it has the decoder. */
+  decodes(home: number): Promise<boolean> {
+    return this.started[home] ?? Promise.resolve(false);
   }
 
   get size(): number {

@@ -39,8 +39,14 @@ async function get(address: string, signal?: AbortSignal): Promise<Response> {
 export class ValueSource {
   private readonly groups = new Map<string, Promise<ValuesManifest>>();
 
+  /** `first`: what the page itself tells of the frame that it was opened with. */
+  constructor(private first: ValuesManifest | null = null) {}
+
   /** What a frame's values are. Rejects with SourceError. */
   async describe(series: number, frame: number): Promise<Described> {
+    const told = this.first;
+    if (told?.series === series && told.first === frame && told.frames[0])
+      return { version: told.version, frame: told.frames[0] };
     const first = frame - (frame % GROUP);
     const key = `${series}/${first}`;
     let group = this.groups.get(key);
@@ -59,6 +65,7 @@ export class ValueSource {
   }
 
   forget(series: number): void {
+    if (this.first?.series === series) this.first = null;
     for (const key of [...this.groups.keys()]) if (key.startsWith(`${series}/`)) this.groups.delete(key);
   }
 

@@ -1,5 +1,7 @@
 // What the page carries (boot) and what the stream tells of a series (manifest).
 
+import type { ValuesManifest } from "../values/describe";
+
 export interface SeriesEntry {
   series: number;
   version: number;
@@ -19,6 +21,8 @@ export interface Boot {
   close_url: string;
   /** Built files that come later, by name. */
   files?: Record<string, string>;
+  /** The values manifest of the first frame, where its codestream is prepared. */
+  values?: ValuesManifest | null;
   series: SeriesEntry[];
   first: {
     series: number;
