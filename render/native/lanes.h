@@ -166,3 +166,32 @@ CF_INLINE CfCorners cf_corners(const float* from, const CfI* index, long long ro
   return {{cf_gather_pair(from, *index), cf_gather_pair(from + row, *index), cf_gather_pair(from + slice, *index),
            cf_gather_pair(from + slice + row, *index)}};
 }
+
+// Four neighbours (index to index + 3) of every lane: one load of 64 bits for each where they are words.
+struct CfFour {
+  CfPair left, right;
+};
+
+template <typename T>
+CF_INLINE CfFour cf_four(const T* from, const CfI* index) {
+#if defined(__SSE4_1__)
+  const int* at = reinterpret_cast<const int*>(index);
+  __m128i left[CF_LANES / 4], right[CF_LANES / 4];
+#pragma GCC unroll 4
+  for (int q = 0; q < CF_LANES / 4; ++q) {
+    long long word[4];
+    for (int i = 0; i < 4; ++i) memcpy(&word[i], from + at[4 * q + i], 8);
+    const __m128 a = _mm_castsi128_ps(_mm_set_epi64x(word[1], word[0]));
+    const __m128 b = _mm_castsi128_ps(_mm_set_epi64x(word[3], word[2]));
+    left[q] = _mm_castps_si128(_mm_shuffle_ps(a, b, 0x88));
+    right[q] = _mm_castps_si128(_mm_shuffle_ps(a, b, 0xdd));
+  }
+  return {cf_split(cf_joined(left), from), cf_split(cf_joined(right), from)};
+#else
+  return {cf_gather_pair(from, *index), cf_gather_pair(from + 2, *index)};
+#endif
+}
+
+CF_INLINE CfFour cf_four(const float* from, const CfI* index) {
+  return {cf_gather_pair(from, *index), cf_gather_pair(from + 2, *index)};
+}

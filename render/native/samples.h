@@ -97,8 +97,8 @@ CfF cubic_within(const T* values, const CfGrid& g, CfF x, CfF y, CfF z) {
     CfF plane = cf_all(0.0f);
     for (int j = 0; j < 4; ++j) {
       const T* from = values + (long long)k * slice + j * row;
-      const CfPair left = cf_gather_pair(from, at), right = cf_gather_pair(from + 2, at);
-      const CfF line = (((wx[0] * left.first) + wx[1] * left.second) + wx[2] * right.first) + wx[3] * right.second;
+      const CfFour v = cf_four(from, &at);
+      const CfF line = ((wx[0] * v.left.first + wx[1] * v.left.second) + wx[2] * v.right.first) + wx[3] * v.right.second;
       plane = plane + wy[j] * line;
     }
     sum = sum + wz[k] * plane;

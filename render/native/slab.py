@@ -19,7 +19,7 @@ CELL = 8
 MOST_SAMPLES = 8192
 KINDS = {"maximum": 0, "minimum": 1, "mean": 2}
 _TYPES = {np.dtype(np.int16): "i16", np.dtype(np.uint16): "u16", np.dtype(np.float32): "f32"}
-_TILE_SAMPLES = 1 << 16
+_TILE_SAMPLES = 1 << 17
 _ALIGNED_ROWS = 32  # native/aligned.h's blocks
 
 _Three = ctypes.c_float * 3
