@@ -85,30 +85,52 @@ struct Rows {
 };
 
 template <int KIND, bool MIXES_Y, bool MIXES_Z>
-inline void accumulate(const Rows& r, int groups, CfF* sum) {
-  for (int g = 0; g < groups; ++g) {
-    CfF a = r.of[0][g];
-    if (MIXES_Y) a = a + r.fy * (r.of[1][g] - a);
-    if (MIXES_Z) {
-      CfF b = r.of[2][g];
-      if (MIXES_Y) b = b + r.fy * (r.of[3][g] - b);
-      a = a + r.fz * (b - a);
-    }
-    if (KIND == CF_LARGEST)
-      sum[g] = a > sum[g] ? a : sum[g];
-    else if (KIND == CF_SMALLEST)
-      sum[g] = a < sum[g] ? a : sum[g];
-    else
-      sum[g] = sum[g] + a;
+CF_INLINE void add_sample(const Rows& r, int g, CfF& sum) {
+  CfF a = r.of[0][g];
+  if (MIXES_Y) a = a + r.fy * (r.of[1][g] - a);
+  if (MIXES_Z) {
+    CfF b = r.of[2][g];
+    if (MIXES_Y) b = b + r.fy * (r.of[3][g] - b);
+    a = a + r.fz * (b - a);
   }
+  if (KIND == CF_LARGEST)
+    sum = a > sum ? a : sum;
+  else if (KIND == CF_SMALLEST)
+    sum = a < sum ? a : sum;
+  else
+    sum = sum + a;
+}
+
+// Samples of one output row that are mixed alike; four vectors of sums stay in registers for all of them.
+template <int KIND, bool MIXES_Y, bool MIXES_Z>
+void accumulate(const Rows* rows, int count, int groups, CfF* sums) {
+  int g = 0;
+  for (; g + 4 <= groups; g += 4) {
+    CfF a = sums[g], b = sums[g + 1], c = sums[g + 2], d = sums[g + 3];
+    for (int i = 0; i < count; ++i) {
+      add_sample<KIND, MIXES_Y, MIXES_Z>(rows[i], g, a);
+      add_sample<KIND, MIXES_Y, MIXES_Z>(rows[i], g + 1, b);
+      add_sample<KIND, MIXES_Y, MIXES_Z>(rows[i], g + 2, c);
+      add_sample<KIND, MIXES_Y, MIXES_Z>(rows[i], g + 3, d);
+    }
+    sums[g] = a, sums[g + 1] = b, sums[g + 2] = c, sums[g + 3] = d;
+  }
+  for (; g < groups; ++g)
+    for (int i = 0; i < count; ++i) add_sample<KIND, MIXES_Y, MIXES_Z>(rows[i], g, sums[g]);
 }
 
 template <int KIND>
-inline void accumulate(const Rows& r, int groups, CfF* sum) {
-  if (r.mixes_y)
-    r.mixes_z ? accumulate<KIND, true, true>(r, groups, sum) : accumulate<KIND, true, false>(r, groups, sum);
-  else
-    r.mixes_z ? accumulate<KIND, false, true>(r, groups, sum) : accumulate<KIND, false, false>(r, groups, sum);
+void accumulate(const Rows* rows, int count, int groups, CfF* sums) {
+  for (int i = 0, end; i < count; i = end) {
+    const bool y = rows[i].mixes_y, z = rows[i].mixes_z;
+    for (end = i + 1; end < count && rows[end].mixes_y == y && rows[end].mixes_z == z;) ++end;
+    if (y)
+      z ? accumulate<KIND, true, true>(rows + i, end - i, groups, sums)
+        : accumulate<KIND, true, false>(rows + i, end - i, groups, sums);
+    else
+      z ? accumulate<KIND, false, true>(rows + i, end - i, groups, sums)
+        : accumulate<KIND, false, false>(rows + i, end - i, groups, sums);
+  }
 }
 
 // One block of columns: values of its columns along rows of the volume, kept while neighbouring output rows need them.
@@ -344,8 +366,11 @@ class Tile {
   void chunk(int y, int rows, int k) {
     const int count = through_.end - k < kChunk ? through_.end - k : kChunk;
     block_.chunk(k, count);
-    for (int r = 0; r < rows; ++r)
-      for (int i = 0; i < count; ++i) accumulate<KIND>(block_.rows(y + r, places_[r], i), block_.groups(), sums_[r]);
+    Rows samples[kChunk];
+    for (int r = 0; r < rows; ++r) {
+      for (int i = 0; i < count; ++i) samples[i] = block_.rows(y + r, places_[r], i);
+      accumulate<KIND>(samples, count, block_.groups(), sums_[r]);
+    }
   }
 
   // The sum that is farthest from being settled.
