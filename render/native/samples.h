@@ -98,7 +98,8 @@ CfF cubic_within(const T* values, const CfGrid& g, CfF x, CfF y, CfF z) {
     for (int j = 0; j < 4; ++j) {
       const T* from = values + (long long)k * slice + j * row;
       const CfFour v = cf_four(from, &at);
-      const CfF line = ((wx[0] * v.left.first + wx[1] * v.left.second) + wx[2] * v.right.first) + wx[3] * v.right.second;
+      const CfF near = wx[0] * v.left.first + wx[1] * v.left.second;
+      const CfF line = (near + wx[2] * v.right.first) + wx[3] * v.right.second;
       plane = plane + wy[j] * line;
     }
     sum = sum + wz[k] * plane;
