@@ -54,12 +54,32 @@ class Reslice:
         if threads:
             reslice.SetNumberOfThreads(threads)
         self.version = str(vtk.vtkVersion.GetVTKVersion())
+        window: Any = vtk.vtkImageMapToWindowLevelColors()
+        window.SetInputConnection(reslice.GetOutputPort())
+        window.SetOutputFormatToLuminance()
+        window.SetWindow(view.window_width or 400.0)
+        window.SetLevel(view.window_center or 40.0)
+        if threads:
+            window.SetNumberOfThreads(threads)
+        self._window = window
         self._image, self._reslice, self._shape = image, reslice, (view.height, view.width)
 
     def run(self) -> None:
         """Make the plane anew."""
         self._reslice.Modified()
         self._reslice.Update()
+
+    def run_picture(self) -> None:
+        """The plane anew, and vtkImageMapToWindowLevelColors' picture of it, a byte a pixel."""
+        self._reslice.Modified()
+        self._window.Update()
+
+    def picture(self) -> NDArray[np.uint8]:
+        """(y, x) picture."""
+        numpy_support: Any = importlib.import_module("vtk.util.numpy_support")
+        self.run_picture()
+        scalars = self._window.GetOutput().GetPointData().GetScalars()
+        return numpy_support.vtk_to_numpy(scalars).reshape(self._shape)
 
     def values(self) -> NDArray[np.float64]:
         """(y, x) values."""

@@ -77,7 +77,7 @@ def sanitizer_runtime() -> Path:
 def kernels_with_sanitizers() -> tuple[Path, Path]:
     """(all native kernels with AddressSanitizer and UBSan, the sanitizers' runtime): arguments of ``run_hostile``.
 
-    Built once in a run; skips where there is no libasan. Casts to integers of what is not a number are checked too
+    Built once in a run, with this processor's vectors; skips where there is no libasan. Casts to integers of what is not a number are checked too
     ('float-cast-overflow'): places are bounded before.
     """
     runtime = sanitizer_runtime()
@@ -86,6 +86,7 @@ def kernels_with_sanitizers() -> tuple[Path, Path]:
     command, _ = build.compiler()
     checks = "-fsanitize=address,undefined,float-cast-overflow"
     flags = ["-O1", "-g", "-std=c++17", "-fPIC", "-ffp-contract=off", "-fno-sanitize-recover=all", checks]
+    flags += ["-march=native", "-pthread"]
 
     def compiled(unit: Path) -> str:
         target = folder / f"{unit.stem}.o"
