@@ -186,7 +186,7 @@ def test_a_picture_that_nobody_wants_ends_between_two_tiles() -> None:
         return len(asked) > 1
 
     plan = plan_through((30, 30, 30), 1)
-    big = SlabPlan(plan.origin, plan.across, plan.down, plan.through, 512, 512)
+    big = SlabPlan(plan.origin, plan.across, plan.down, plan.through, 512, 512, 64)
     with pytest.raises(CancelledPictureError):
         NativeSlabs(1).slab(volume_of(np.int16, (30, 30, 30)), big, values=True, cancelled=cancelled)
     assert len(asked) == 2
@@ -212,15 +212,16 @@ import itertools, sys
 import numpy as np
 from pathlib import Path
 from render.backend import DisplayTable, Slabs
-from render.native import library
+from render.native import library, sheets
 from render.native.slab import KINDS, NativeSlabs, SlabPlan
 from render.volume import Volume
+sheets.SMALLEST_PLANE = 1
 slabs = NativeSlabs(2, library.load(Path(sys.argv[1])))
 rng = np.random.default_rng(5)
 table = DisplayTable(np.zeros(3, np.uint8), 0.0, 1.0)
 wild = [0.0, -0.0, 1.0, -0.5, 1e-30, 1e9, -1e9, 3e38, float("nan"), float("inf"), float("-inf")]
 for turn in range(200):
-    shape = tuple(int(v) for v in rng.integers(1, 20, 3))
+    shape = tuple(int(v) for v in rng.integers(1, (20, 20, 60)))
     dtype = (np.int16, np.uint16, np.float32)[turn % 3]
     values = rng.integers(0, 2000, shape).astype(dtype)
     if dtype == np.float32 and turn % 2:
@@ -228,11 +229,18 @@ for turn in range(200):
     volume = Volume(np.ascontiguousarray(values), np.eye(4))
     def vector():
         return tuple(float(v) for v in (rng.choice(wild, 3) if rng.random() < 0.4 else rng.normal(size=3) * 3))
+    def along(axis):
+        step = float(rng.choice(wild) if rng.random() < 0.3 else rng.normal())
+        return tuple(step if i == axis else 0.0 for i in range(3))
     for kind, cubic in itertools.product(KINDS, (False, True)):
         width, height, samples = (int(v) for v in rng.integers(1, 40, 3))
-        plan = SlabPlan(vector(), vector(), vector(), vector(), width, height, samples, kind, cubic)
+        if turn % 5 == 0:
+            width, height = 130, 130
+        directions = [along(axis) for axis in rng.permutation(3)] if turn % 4 else [vector(), vector(), vector()]
+        plan = SlabPlan(vector(), *directions, width, height, samples, kind, cubic)
         for pixels in (False, True):
-            slabs.slab(volume, plan, table, values=True, pixels=pixels)
+            for _ in range(1 if pixels else 3):  # the second view along x makes sheets, the third has them
+                slabs.slab(volume, plan, table, values=True, pixels=pixels)
 print("clean")
 """
 
