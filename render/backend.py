@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -48,6 +48,11 @@ class DisplayTable:
     first: float
     steps: float = 1.0
     ramp: tuple[float, float] | None = None
+
+    @cached_property
+    def address(self) -> int:
+        """Of the first entry."""
+        return library.address(self.entries)
 
 
 class Backend(Protocol):

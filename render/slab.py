@@ -20,6 +20,7 @@ from render.volume import Volume
 
 _FINE_ENTRIES = 4096
 _MOST_ENTRIES = 65536
+_KEPT_DIRECTIONS = 16
 _ON_GRID = 1e-5  # a direction this near to a voxel axis is that axis
 
 
@@ -41,13 +42,25 @@ class SlabPicture:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A view's geometry, unit directions in LPS. Plain numbers: arrays of three cost more than a kernel's rows."""
+class _Directions:
+    """Unit directions of a view in LPS, and in voxels per mm. A few are kept with the volume: views that follow each
+    other mostly differ in their middle or window. Plain numbers: arrays of three cost more than a kernel's rows.
+    """
 
-    center: Vector
     across: Vector
     down: Vector
     normal: Vector
+    across_voxels: Vector
+    down_voxels: Vector
+    normal_voxels: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A view's geometry in LPS."""
+
+    center: Vector
+    directions: _Directions
     spacing_mm: float
 
 
@@ -79,8 +92,8 @@ def render_slab(
         made.backend,
         view.quality,
         place.center,
-        place.across,
-        place.down,
+        place.directions.across,
+        place.directions.down,
         place.spacing_mm,
         thickness_mm,
         plan.samples,
@@ -101,22 +114,35 @@ def slab_values(volume: Volume, view: SlabView, slabs: Slabs | None = None) -> N
 
 def place_of(volume: Volume, view: SlabView) -> _Place:
     """Directions made perpendicular; an open middle and spacing settled so that the volume fits."""
-    across = _unit(view.row_direction)
-    column = view.column_direction
-    along = _dot(across, column)
-    down = _unit((column[0] - along * across[0], column[1] - along * across[1], column[2] - along * across[2]))
+    directions = _directions(volume, view.row_direction, view.column_direction)
     center = view.center_mm or volume.center_lps_mm
     spacing = view.pixel_spacing_mm
     if spacing is None:
-        low, high = _ends(volume, across)
-        top, bottom = _ends(volume, down)
+        low, high = _ends(volume, directions.across)
+        top, bottom = _ends(volume, directions.down)
         spacing = min(max((high - low) / view.width, (bottom - top) / view.height, 1e-3), 1e3)
+    return _Place(_triple(center), directions, spacing)
+
+
+def _directions(volume: Volume, row: Vector, column: Vector) -> _Directions:
+    kept: dict[tuple[Vector, Vector], _Directions] = volume.extra.setdefault("directions", {})
+    found = kept.get((row, column))
+    if found is not None:
+        return found
+    turn = _turn(volume)
+    across = _unit(row)
+    along = _dot(across, column)
+    down = _unit((column[0] - along * across[0], column[1] - along * across[1], column[2] - along * across[2]))
     normal = (
         across[1] * down[2] - across[2] * down[1],
         across[2] * down[0] - across[0] * down[2],
         across[0] * down[1] - across[1] * down[0],
     )
-    return _Place(_triple(center), across, down, normal, spacing)
+    in_voxels = [_snapped(_turned(turn, axis)) for axis in (across, down, normal)]
+    if len(kept) >= _KEPT_DIRECTIONS:
+        kept.clear()
+    found = kept[row, column] = _Directions(across, down, normal, *in_voxels)
+    return found
 
 
 def corners_mm(volume: Volume) -> NDArray[np.float64]:
@@ -132,23 +158,26 @@ def plan_of(
 ) -> tuple[SlabPlan, float]:
     """(plan in voxels, thickness in mm that is looked at)."""
     turn = _turn(volume)
-    across, down = (_snapped(_turned(turn, axis)) for axis in (place.across, place.down))
-    normal = _snapped(_turned(turn, place.normal))
-    middle = tuple(at + row[3] for at, row in zip(_turned(turn, place.center), turn, strict=True))
-    first, step_mm, samples = _samples(volume, view, place, normal, middle)
+    directions = place.directions
+    a, d, n = directions.across_voxels, directions.down_voxels, directions.normal_voxels
+    x, y, z = _turned(turn, place.center)
+    middle = (x + turn[0][3], y + turn[1][3], z + turn[2][3])
+    first, step_mm, samples = _samples(volume, view, place, middle)
     right, lower = place.spacing_mm * (view.width - 1) / 2, place.spacing_mm * (view.height - 1) / 2
-    origin = tuple(
-        m - a * right - d * lower + n * first for m, a, d, n in zip(middle, across, down, normal, strict=True)
+    origin = (
+        middle[0] - a[0] * right - d[0] * lower + n[0] * first,
+        middle[1] - a[1] * right - d[1] * lower + n[1] * first,
+        middle[2] - a[2] * right - d[2] * lower + n[2] * first,
     )
     limit = 1e6  # voxels: beyond it float32 places say nothing
     wide, tall = place.spacing_mm * view.width, place.spacing_mm * view.height
-    if max(*map(abs, origin), *(abs(a) * wide for a in across), *(abs(d) * tall for d in down)) > limit:
+    if max(*map(abs, origin), max(map(abs, a)) * wide, max(map(abs, d)) * tall) > limit:
         raise InvalidViewError(what="too far from the volume")
     plan = SlabPlan(
-        _triple(origin),
-        _scaled(across, place.spacing_mm),
-        _scaled(down, place.spacing_mm),
-        _scaled(normal, step_mm),
+        origin,
+        _scaled(a, place.spacing_mm),
+        _scaled(d, place.spacing_mm),
+        _scaled(n, step_mm),
         view.width,
         view.height,
         samples,
@@ -160,14 +189,13 @@ def plan_of(
     return plan, step_mm * (samples - 1)
 
 
-def _samples(
-    volume: Volume, view: SlabView, place: _Place, normal: Vector, middle: Sequence[float]
-) -> tuple[float, float, int]:
+def _samples(volume: Volume, view: SlabView, place: _Place, middle: Vector) -> tuple[float, float, int]:
     """(first sample in mm from the middle, step in mm, number). At most a voxel apart along every voxel axis.
 
     An odd number, so that one lies in the middle; along a voxel axis they lie on voxel centres, so that the largest
     value is one that was measured. Nothing is looked at before or behind the volume.
     """
+    normal = place.directions.normal_voxels
     step_mm = 1.0 / max(*map(abs, normal), 1e-9)
     half = math.floor(view.thickness_mm / 2 / step_mm + 1e-6)
     if half == 0:
@@ -177,8 +205,8 @@ def _samples(
     if len(axes) == 1:
         at = middle[axes[0]]
         shift = (round(at) - at) / normal[axes[0]]
-    front, back = _ends(volume, place.normal)
-    here = _dot(place.center, place.normal) + shift
+    front, back = _ends(volume, place.directions.normal)
+    here = _dot(place.center, place.directions.normal) + shift
     low = max(-half, math.ceil((front - here) / step_mm - 1e-6))
     high = min(half, math.floor((back - here) / step_mm + 1e-6))
     if low > high:

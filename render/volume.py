@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.errors import RenderError
+from render.native import sheets
 
 DTYPES = (np.dtype(np.int16), np.dtype(np.uint16), np.dtype(np.float32))
 _SMALLEST_DETERMINANT = 1e-12
@@ -106,8 +107,9 @@ class Volume:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that this volume keeps in memory, its cells of 8 cubed voxels included."""
-        return int(self.values.nbytes) + 2 * 4 * (self.values.size // 512 + 1)
+        """Bytes that this volume may keep in memory: values, cells of 8 cubed voxels, sheets (native/sheets.py)."""
+        cells = 2 * 4 * (self.values.size // 512 + 1)
+        return int(self.values.nbytes) + cells + sheets.most_bytes(self.shape, self.values.itemsize)
 
     @cached_property
     def value_range(self) -> tuple[float, float]:

@@ -4,7 +4,10 @@
 #pragma once
 
 #include "axes.h"
+#include "packed_box.h"
 #include "pick.h"
+#include "samples.h"
+#include "sheets.h"
 #include "target.h"
 
 namespace {
@@ -17,25 +20,39 @@ const int kChunk = CF_CHUNK;  // samples that are looked at together
 template <typename T>
 class Block {
  public:
-  Block(const T* values, const CfSlab& s, const Axes& axes, const Steps& down, const Steps& through)
-      : values_(values), grid_(s.grid), axes_(axes), down_(down), through_(through) {
+  Block(const T* values, const CfSlab& s, const Sheets<T>& sheets, const Axes& axes, const Steps& down,
+        const Steps& through)
+      : values_(values), grid_(s.grid), sheets_(sheets), axes_(axes), down_(down), through_(through) {
     end_ = values + (long long)grid_.nx * grid_.ny * grid_.nz;
     strides_[0] = 1, strides_[1] = grid_.nx, strides_[2] = (long long)grid_.nx * grid_.ny;
   }
 
+  // Rows along x are read from a copy of the voxels of output rows [row, row_end), all samples and columns, if it fits.
+  void pack(const Steps& across, int row, int row_end) {
+    int low[3], high[3];
+    range(across, across.begin, across.end, &low[0], &high[0]);
+    range(down_, row, row_end, &low[axes_.down], &high[axes_.down]);
+    range(through_, through_.begin, through_.end, &low[axes_.through], &high[axes_.through]);
+    for (int i = 0; i < 3; ++i) ++high[i];
+    packed_ = box_.pack(values_, grid_, low, high);
+  }
+
   // Columns [first, first + count); along y or z they reach over fewer than kReach voxels (see aligned).
   void columns(const Steps& across, int first, int count) {
-    int index[kColumns];
-    float fraction[kColumns];
-    for (int i = 0; i < count; ++i) {
-      const Place p = across.place(first + i);
-      index[i] = p.index, fraction[i] = p.fraction;
+    CfI index[kGroups], lane;
+    CfF fraction[kGroups];
+    for (int i = 0; i < CF_LANES; ++i) lane[i] = first + i;
+    for (int g = 0; g * CF_LANES < count; ++g, lane += CF_LANES) {  // as Steps::place
+      const CfF place = within(across.origin + cf_float(lane) * across.step, across.size);
+      index[g] = before(place, across.size);
+      fraction[g] = place - cf_float(index[g]);
     }
-    cf_columns(&columns_, index, fraction, count);
+    int* of_each = reinterpret_cast<int*>(index);
+    cf_columns(&columns_, of_each, reinterpret_cast<float*>(fraction), count);
     if (axes_.across == 0) return;
     const int low = columns_.low;
-    for (int i = 0; i < columns_.groups * CF_LANES; ++i) index[i] -= low;
-    cf_columns(&columns_, index, fraction, columns_.groups * CF_LANES);
+    for (int g = 0; g < columns_.groups; ++g) index[g] -= low;
+    cf_columns(&columns_, of_each, reinterpret_cast<float*>(fraction), columns_.groups * CF_LANES);
     low_ = low;
   }
 
@@ -99,8 +116,10 @@ class Block {
       for (int j = 0; j <= (int)r.mixes_y; ++j) {
         const int iy = y.index + j, iz = z.index + k, slot = (iy & 1) | (iz & 1) << 1;
         CfF* out = lines_[i][slot];
-        if (!kept(i, slot, iy, iz)) cf_lerp_row(values_ + iz * strides_[2] + iy * strides_[1], end_, columns_, out);
         r.of[2 * k + j] = out;
+        if (kept(i, slot, iy, iz)) continue;
+        const T* from = packed_ ? box_.row_at(iy, iz) : values_ + iz * strides_[2] + iy * strides_[1];
+        cf_lerp_row(from, packed_ ? box_.end() : end_, columns_, out);
       }
     return r;
   }
@@ -120,6 +139,25 @@ class Block {
         out[n][g] = cf_between(cf_gather_pair(from + p.index, at), cf_all(p.fraction));
       }
     }
+  }
+
+  // The same of samples along x that have their sheets: values between two rows.
+  void column_of_sheets(int iz, int count) {
+    const long long row = (long long)iz * grid_.ny + low_;
+    for (int n = 0; n < count; ++n) {
+      const Place& p = depth_[n];
+      const T *a = sheets_.of[p.index] + row, *b = sheets_.of[p.index + 1] + row;
+      for (int g = 0; g * CF_LANES <= columns_.high; ++g) {
+        const CfPair pair = {loaded(a + g * CF_LANES), loaded(b + g * CF_LANES)};
+        columns_of_[0][n][g] = cf_between(pair, cf_all(p.fraction));
+      }
+    }
+  }
+
+  bool has_sheets(int count) const {
+    for (int n = 0; n < count; ++n)
+      if (!sheets_.have(depth_[n].index)) return false;
+    return true;
   }
 
   // The next slice's voxels lie a cache line each: they are asked for while this slice is worked on.
@@ -143,8 +181,12 @@ class Block {
       if (kept(i, slot, iz, of)) continue;
       // Samples along x lie side by side: all of the chunk are taken while their lines are in the cache.
       const int first = axes_.through == 0 ? 0 : i, count = axes_.through == 0 ? count_ : 1;
-      column(1, iz, x, first, count, columns_of_[0]);
-      if (axes_.through == 0) expect(iz + (down_.step < 0.0f ? -1 : 1));
+      if (axes_.through == 0 && has_sheets(count)) {
+        column_of_sheets(iz, count);
+      } else {
+        column(1, iz, x, first, count, columns_of_[0]);
+        if (axes_.through == 0) expect(iz + (down_.step < 0.0f ? -1 : 1));
+      }
       for (int n = first; n < first + count; ++n) {
         tags_[n][slot] = {iz, of};
         const float* from = reinterpret_cast<const float*>(columns_of_[0][n]);
@@ -176,11 +218,14 @@ class Block {
   const T* values_;
   const T* end_;
   const CfGrid grid_;
+  const Sheets<T> sheets_;
   const Axes axes_;
   const Steps down_, through_;
   long long strides_[3];
   CfColumns columns_;
   int low_ = 0, count_ = 0;
+  bool packed_ = false;
+  PackedBox<T> box_;
   Place depth_[kChunk];
   Tag tags_[kChunk][4];
   CfF lines_[kChunk][4][kGroups];
@@ -192,14 +237,15 @@ class Block {
 template <typename T, int KIND>
 class Tile {
  public:
-  Tile(const T* values, const CfSlab& s, const CfCells& cells, const Target& to, const Axes& axes, int begin, int end)
+  Tile(const T* values, const CfSlab& s, const CfCells& cells, const Sheets<T>& sheets, const Target& to,
+       const Axes& axes, int begin, int end)
       : s_(s),
         cells_(cells),
         to_(to),
         across_(steps_of(s, s.across, axes.across, 0, s.width)),
         down_(steps_of(s, s.down, axes.down, begin, end)),
         through_(steps_of(s, s.through, axes.through, 0, s.samples)),
-        block_(values, s, axes, down_, through_),
+        block_(values, s, sheets, axes, down_, through_),
         begin_(begin),
         end_(end) {
     skips_ = cells.low != nullptr && KIND != CF_MEAN && s.samples > CF_CHUNK;
@@ -215,11 +261,16 @@ class Tile {
     // Small blocks skip more; columns along y or z share cache lines with their rows' neighbours.
     const int wide = !skips_ ? kColumns : (block_.along_x() ? kColumns / 2 : kColumns / 4);
     const int tall = !skips_ ? kRows : (block_.along_x() ? kRows / 4 : kRows / 2);
-    for (int x = across_.begin; x < across_.end; x += wide) {
-      const int columns = across_.end - x < wide ? across_.end - x : wide;
-      block_.columns(across_, x, columns);
-      for (int y = down_.begin; y < down_.end; y += tall)
-        block(x, y, columns, down_.end - y < tall ? down_.end - y : tall);
+    const bool packs = block_.along_x() && !skips_ && s_.samples > 1;
+    const int step = packs ? tall : (down_.end > down_.begin ? down_.end - down_.begin : 1);
+    for (int top = down_.begin; top < down_.end; top += step) {
+      const int bottom = down_.end - top < step ? down_.end : top + step;
+      if (packs) block_.pack(across_, top, bottom);
+      for (int x = across_.begin; x < across_.end; x += wide) {
+        const int columns = across_.end - x < wide ? across_.end - x : wide;
+        block_.columns(across_, x, columns);
+        for (int y = top; y < bottom; y += tall) block(x, y, columns, bottom - y < tall ? bottom - y : tall);
+      }
     }
   }
 
@@ -292,12 +343,13 @@ class Tile {
 
 // False where the view is not along the axes, or so small that its columns are far apart.
 template <typename T, int KIND>
-bool aligned(const T* values, const CfSlab& s, const CfCells& cells, const Target& to, int begin, int end) {
+bool aligned(const T* values, const CfSlab& s, const CfCells& cells, const Sheets<T>& sheets, const Target& to,
+             int begin, int end) {
   Axes axes;
   if (s.cubic || !aligned_axes(s, &axes)) return false;
   const float step = s.across[axes.across];
   if (axes.across != 0 && (step < 0.0f ? -step : step) * kColumns > kReach - 2) return false;
-  Tile<T, KIND>(values, s, cells, to, axes, begin, end).draw();
+  Tile<T, KIND>(values, s, cells, sheets, to, axes, begin, end).draw();
   return true;
 }
 

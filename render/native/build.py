@@ -80,6 +80,7 @@ def _compile(target: Path, flags: list[str], extra: tuple[str, ...]) -> None:
         "-std=c++17",
         "-fPIC",
         "-shared",
+        "-pthread",
         "-ffp-contract=off",
         "-fno-math-errno",
         "-fno-exceptions",

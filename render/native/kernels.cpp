@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define CF_ABI_VERSION 4
+#define CF_ABI_VERSION 5
 
 namespace {
 

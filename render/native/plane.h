@@ -1,4 +1,4 @@
-// An oblique plane: one sample a pixel, vectors of neighbours in a row, strips of 64 columns that stay in the cache
+// An oblique plane: one sample a pixel, vectors of neighbours in a row, strips of 128 columns that stay in the cache
 // from row to row. Values equal cf_slab_pixel bit by bit.
 #pragma once
 
@@ -7,7 +7,7 @@
 
 namespace {
 
-const int kStripColumns = 64;
+const int kStripColumns = 128;
 
 inline bool finite(const float* v) {
   const float sum = (v[0] - v[0]) + (v[1] - v[1]) + (v[2] - v[2]);
