@@ -30,6 +30,7 @@ _ALIGNED_ROWS = 32  # native/aligned.h's blocks
 _ALIGNED_NS, _OBLIQUE_NS, _CUBIC_NS = 0.8, 2.5, 15.0
 _WORTH_WAKING_NS = 100e3
 _ONE_CALL_NS = 8e6
+_FEWEST_TILES = 16  # of one call: a thread that has to wait for its core holds up little
 _WORTH_SHEETS = 1 << 14  # samples
 
 _Three = ctypes.c_float * 3
@@ -257,6 +258,7 @@ class NativeSlabs:
             return
         if cancelled is not None and cancelled():
             raise CancelledPictureError
+        rows = min(rows, max(4, -(-plan.height // _FEWEST_TILES) // 4 * 4))
         threads = self._threads if work_ns > _WORTH_WAKING_NS else 1
         if getattr(self._library, f"{name}_crew")(*before, rows, threads):
             raise MemoryError("native kernel")
