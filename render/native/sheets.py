@@ -7,6 +7,7 @@ values: those are copied once, when a second view needs them, and the least rece
 from __future__ import annotations
 
 import ctypes
+import logging
 import math
 import threading
 from collections import OrderedDict
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_log = logging.getLogger("render.sheets")
 AT_ONCE = 32  # planes of a block: native/sheets.h
 MOST_BLOCKS = 4  # kept with a volume
 SMALLEST_PLANE = 1 << 16  # voxels: the cache lines of a smaller one stay in the caches
@@ -72,9 +74,11 @@ class Sheets:
                     break  # a view waits for one block at most: the next view for the other
                 else:
                     self._asked.add(block)
-            return self._table
+        except MemoryError:
+            _log.warning("no memory for sheets: views along x are drawn without new ones")
         finally:
             self._lock.release()
+        return self._table
 
     def _add(self, block: int, make: Make) -> None:
         begin = block * AT_ONCE

@@ -99,6 +99,16 @@ def test_a_second_view_makes_sheets_and_few_are_kept() -> None:
     assert kept.table(float(AT_ONCE) - 1, float(AT_ONCE), make) is not None
 
 
+def test_without_memory_views_are_drawn_from_the_volume(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(_first: int, _count: int, _out: NDArray[Any], _apart: int) -> None:
+        raise MemoryError("native kernel")
+
+    kept = Sheets((9, 8, 100), np.dtype(np.int16))
+    for _ in range(3):
+        assert kept.table(5.0, 5.0, fails) is None
+    assert "no memory for sheets" in caplog.text
+
+
 def test_a_volume_counts_its_sheets() -> None:
     volume = volume_of(np.int16)
     slabs = NativeSlabs(2)
