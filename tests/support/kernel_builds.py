@@ -77,8 +77,8 @@ def sanitizer_runtime() -> Path:
 def kernels_with_sanitizers() -> tuple[Path, Path]:
     """(all native kernels with AddressSanitizer and UBSan, the sanitizers' runtime): arguments of ``run_hostile``.
 
-    Built once in a run, with this processor's vectors; skips where there is no libasan. Casts to integers of what is not a number are checked too
-    ('float-cast-overflow'): places are bounded before.
+    Built once in a run, with this processor's vectors; skips where there is no libasan. Casts to integers of what is
+    not a number are checked too ('float-cast-overflow'): places are bounded before.
     """
     runtime = sanitizer_runtime()
     folder = Path(tempfile.mkdtemp(prefix="kernels-asan-"))
