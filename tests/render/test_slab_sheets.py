@@ -140,7 +140,7 @@ def test_callers_at_once_get_their_own_pictures() -> None:
 
 
 def _in_child(plan: SlabPlan, answers: Any) -> None:
-    answers.put(drawn(NativeSlabs(3), volume_of(np.int16), plan)[1])
+    answers.send(drawn(NativeSlabs(3), volume_of(np.int16), plan)[1])
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -148,10 +148,11 @@ def test_a_forked_process_has_a_crew_of_its_own() -> None:
     plan = along_x(40.0, 20)
     expected = drawn(NativeSlabs(3), volume_of(np.int16), plan)[1]  # the parent's crew is at work before
     context = multiprocessing.get_context("fork")
-    answers = context.SimpleQueue()
-    child = context.Process(target=_in_child, args=(plan, answers))
+    here, there = context.Pipe(duplex=False)
+    child = context.Process(target=_in_child, args=(plan, there), daemon=True)
     child.start()
-    found = answers.get()
+    assert here.poll(60), "the child draws nothing"
+    found = here.recv()
     child.join(60)
     assert child.exitcode == 0
     assert np.array_equal(found, expected, equal_nan=True)
