@@ -35,7 +35,7 @@ const STEP_PX = 2;
 const SMALLEST_PX2 = 60;
 const SHORTEST_PX = 24;
 /** Buttons beside a line stand so far from it, and so far within the picture. */
-const BESIDE_PX = 56;
+const BESIDE_PX = 80;
 const MARGIN_PX = 70;
 
 export class Scalpel {
