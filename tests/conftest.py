@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,15 +69,22 @@ async def template(postgres: EmbeddedPostgres) -> str:
     return name
 
 
-@pytest_asyncio.fixture
-async def urls(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Urls]:
-    """A fresh database, dropped afterwards."""
+@asynccontextmanager
+async def fresh_database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Urls]:
+    """A database cloned from the template, dropped afterwards."""
     name = f"test_{next(_numbers)}"
     connection = await asyncpg.connect(postgres.cluster_url)
     await connection.execute(f"create database {name} template {template} owner {OWNER_ROLE}")
     yield Urls(postgres.url(OWNER_ROLE, name), postgres.url(RUNTIME_ROLE, name), name)
     await connection.execute(f"drop database {name} with (force)")
     await connection.close()
+
+
+@pytest_asyncio.fixture
+async def urls(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Urls]:
+    """A fresh database for one test."""
+    async with fresh_database(postgres, template) as urls:
+        yield urls
 
 
 @pytest_asyncio.fixture

@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -58,13 +59,16 @@ def _up_to_date(target: Path) -> bool:
 def build(folder: Path = LIBRARIES, *, force: bool = False, extra: tuple[str, ...] = ()) -> list[Path]:
     """Build every variant that is missing or older than its sources; returns the libraries. Raises BuildError."""
     folder.mkdir(parents=True, exist_ok=True)
-    built: list[Path] = []
-    for name, flags in targets().items():
+
+    def built(name: str, flags: list[str]) -> Path:
         target = folder / f"kernels-{name}.so"
         if force or not _up_to_date(target):
             _compile(target, flags, extra)
-        built.append(target)
-    return built
+        return target
+
+    # A compiler is a process of its own: threads only wait for it.
+    with ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1))) as pool:
+        return list(pool.map(built, *zip(*targets().items(), strict=True)))
 
 
 def _compile(target: Path, flags: list[str], extra: tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import struct
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from dicomnet.archive.errors import (
 from dicomnet.archive.index_writer import IndexWriter
 from dicomnet.archive.ingest import Ingest
 from dicomnet.archive.objects import LocalObjects
-from dicomnet.archive.open_record import load_series, read_frame_bytes
+from dicomnet.archive.open_record import load_instance, load_series, read_frame_bytes
 from dicomnet.database import Database
 from dicomnet.keyring import Keyring
 from dicomnet.sop_classes import storage_classes
@@ -421,15 +422,17 @@ async def test_every_real_file_that_can_be_decoded_is_stored_and_its_frames_are_
     from pydicom.encaps import get_frame
 
     checked = 0
+    by_series: defaultdict[int, set[int]] = defaultdict(set)
     with (test_data / "index.csv").open(encoding="utf-8") as file:
         listed = [row["path"] for row in csv.DictReader(file) if row["decode_check"].startswith("decoded")]
     for name in listed:
         data = (test_data / name).read_bytes()
         stored = await ingest.store(data, institution_id=institution, source="test")
-        records = await load_series(database, institution, stored.series_key)
-        record = next(item for item in records if item.instance_key == stored.instance_key)
         if stored.outcome != "new":
             continue
+        by_series[stored.series_key].add(stored.instance_key)
+        record = await load_instance(database, institution, stored.instance_key)
+        assert record is not None
         ds = pydicom.dcmread(io.BytesIO(data), force=True)
         pixels = ds[record.pixel_element]
         for index in {0, record.number_of_frames // 2, record.number_of_frames - 1}:
@@ -444,3 +447,6 @@ async def test_every_real_file_that_can_be_decoded_is_stored_and_its_frames_are_
             assert frame == expected, (name, index)
         checked += 1
     assert checked > 500
+    for series_key, instance_keys in by_series.items():
+        records = await load_series(database, institution, series_key)
+        assert {record.instance_key for record in records} == instance_keys

@@ -6,18 +6,20 @@ looked at, not times: on a small table everything is quick.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from benchmarks.large_house import RARE_NAME, Institution, Size, make_house
 from dicomnet.archive.qido import InstanceFilters, SeriesFilters, search
 from dicomnet.archive.query import StudyCursor, StudyFilters, list_studies
 from dicomnet.database import Database
+from dicomnet.embedded_postgres import EmbeddedPostgres
 from dicomnet.keyring import Keyring
-from tests.conftest import Urls
+from tests.conftest import Urls, fresh_database
 from tests.support.explain import Plan, plans_of
 
 RING = Keyring(bytes(range(32)))
@@ -27,9 +29,21 @@ _BIG = {"study", "series", "instance", "patient", "study_term"}
 Action = Callable[[Database], Awaitable[object]]
 
 
-@pytest_asyncio.fixture
-async def largest(urls: Urls) -> Institution:
-    return (await make_house(urls.owner, RING, SIZE))[0]
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[tuple[Urls, Institution]]:
+    """Made once for the module: no test of it changes studies."""
+    async with fresh_database(postgres, template) as urls:
+        yield urls, (await make_house(urls.owner, RING, SIZE))[0]
+
+
+@pytest.fixture
+def urls(house: tuple[Urls, Institution]) -> Urls:
+    return house[0]
+
+
+@pytest.fixture
+def largest(house: tuple[Urls, Institution]) -> Institution:
+    return house[1]
 
 
 async def _plans(urls: Urls, largest: Institution, action: Action) -> list[Plan]:
