@@ -18,6 +18,14 @@ ROOT = Path(__file__).resolve().parents[1]
 WEBCLIENT = ROOT / "webclient"
 STATIC = ROOT / "app" / "static"
 _STAMP = ".built-from"
+# Node has brotli (RFC 7932), Python's standard library has not. The decoder of exact values takes a fifth less than with gzip.
+_BROTLI = """
+const fs = require('fs'), zlib = require('zlib'), [folder] = process.argv.slice(1);
+for (const name of fs.readdirSync(folder)) {
+  const data = fs.readFileSync(folder + '/' + name);
+  fs.writeFileSync(folder + '/' + name + '.br', zlib.brotliCompressSync(data));
+}
+"""
 
 
 class ClientBuildError(Exception):
@@ -108,6 +116,8 @@ def _publish() -> None:
     staff = WEBCLIENT / "dist" / "staff"
     for path in (staff / "assets").iterdir():
         shutil.copy(path, assets / path.name)
+    if run_node(["-e", _BROTLI, str(assets)]) != 0:
+        raise ClientBuildError("packing failed")
     shutil.copy(staff / "staff.html", STATIC / "staff.html")
     shutil.copy(WEBCLIENT / "public" / "icon.svg", STATIC / "icon.svg")
     (STATIC / "manifest.json").write_text(json.dumps(manifest))

@@ -1,4 +1,4 @@
-"""The built client: hashed assets for ever, staff pages never cached; gzip made once at first use."""
+"""The built client: hashed assets for ever, staff pages never cached; brotli from the build, gzip made once at first use."""
 
 from __future__ import annotations
 
@@ -21,28 +21,36 @@ _DECODER_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; con
 
 
 @lru_cache(maxsize=64)
-def _load(relative: str) -> tuple[bytes, bytes | None, str] | None:
-    """(content, gzip or None, media type); None when there is no such file inside the folder."""
+def _load(relative: str) -> tuple[dict[str, bytes], str] | None:
+    """(content by its coding, best first, '' as it is; media type); None when there is no such file inside the folder."""
     path = (STATIC / relative).resolve()
     if not path.is_relative_to(STATIC.resolve()) or not path.is_file():
         return None
     content = path.read_bytes()
-    packed = gzip.compress(content, 9, mtime=0) if path.suffix in _COMPRESSIBLE else None
+    codings: dict[str, bytes] = {}
+    if path.suffix in _COMPRESSIBLE:
+        made = path.with_name(f"{path.name}.br")
+        if made.is_file():
+            codings["br"] = made.read_bytes()
+        codings["gzip"] = gzip.compress(content, 9, mtime=0)
+    codings[""] = content
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     if media_type.startswith("text/") or media_type == "application/javascript":
         media_type += "; charset=utf-8"
-    return content, packed, media_type
+    return codings, media_type
 
 
 def _answer(request: Request, relative: str, cache: str) -> Response:
     loaded = _load(relative)
     if loaded is None:
         raise NotFoundError
-    content, packed, media_type = loaded
+    codings, media_type = loaded
+    taken = {one.split(";")[0].strip() for one in request.headers.get("accept-encoding", "").split(",")} | {""}
+    coding = next(coding for coding in codings if coding in taken)
     headers = {"Cache-Control": cache, "Vary": "Accept-Encoding"}
-    if packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(packed, headers={**headers, "Content-Encoding": "gzip"}, media_type=media_type)
-    return Response(content, headers=headers, media_type=media_type)
+    if coding:
+        headers["Content-Encoding"] = coding
+    return Response(codings[coding], headers=headers, media_type=media_type)
 
 
 async def asset(request: Request, services: Services, principal: Principal) -> Response:
