@@ -87,6 +87,7 @@ def build(force: bool = False) -> None:
         ("vite.values.ts", ""),
         ("vite.values.ts", "worker"),
         ("vite.volume.ts", ""),
+        ("vite.measure.ts", ""),
     ):
         command = ["node_modules/vite/bin/vite.js", "build", "--config", config, "--logLevel", "warn"]
         if run_node(command, CLOUDFILM_ENTRY=entry) != 0:
@@ -106,7 +107,7 @@ def _publish() -> None:
     shutil.copy(decoder / "LICENSE", STATIC / "openjph-license.txt")
     for path in (
         file
-        for name in ("form", "viewer", "values", "volume")
+        for name in ("form", "viewer", "values", "volume", "measure")
         for file in sorted((WEBCLIENT / "dist" / name).iterdir())
     ):
         content = path.read_bytes()

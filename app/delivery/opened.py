@@ -21,7 +21,7 @@ from app.viewing.studies import describe, key_series, open_study
 from dicomnet.archive.query import SeriesRow, StudyRow, get_study
 
 _LATER_FILES = frozenset(
-    {"values.js", "values-worker.js", "openjph.wasm", "volume.js"}
+    {"values.js", "values-worker.js", "openjph.wasm", "volume.js", "measure.js"}
 )  # the viewer fetches them when it may
 _AT_ONCE_S, _SOON_S = 0.02, 0.1  # for what stands before the refined picture, and for what follows it
 _MOST_AHEAD_BYTES = 4 << 20  # larger codestreams are shown by their first resolutions, which a reader in the page does

@@ -1,29 +1,25 @@
-"""What a viewer is told of a series: sizes, geometry for letters and scale, windows, timing. No names, UIDs or dates."""
+"""What a viewer is told of a series: sizes, geometry for letters and scale, windows, timing. No names or dates.
+
+Of UIDs only the images' own, to which measurements are bound.
+"""
 
 from __future__ import annotations
 
+from os.path import commonprefix
 from typing import Any
 
-from app.rendering.frames import FramePlace
+from app.rendering.calibration import Region, described_regions, spacing_of
+from app.rendering.frames import FramePlace, pixel_aspect
 from app.rendering.series import OpenSeries
 from dicomnet.archive.suv import suv_factor
 
 _PER_FRAME_LIMIT = 20_000
 
 
-def _spacing(place: FramePlace) -> tuple[list[float] | None, str]:
-    """(row, column) spacing in mm and where it comes from: 'patient', 'detector' (imager plane) or ''."""
-    if own := place.value("pixel_spacing_mm"):
-        return [float(v) for v in own], "patient"
-    if imager := place.record.imager_pixel_spacing_mm:
-        return [float(v) for v in imager], "detector"
-    return None, ""
-
-
-def describe_frame(place: FramePlace) -> dict[str, Any]:
-    """Fields of one frame that may differ within a series."""
+def describe_frame(place: FramePlace, regions: list[Region]) -> dict[str, Any]:
+    """Fields of one frame that may differ within a series. ``regions``: of its instance."""
     record = place.record
-    spacing, calibration = _spacing(place)
+    spacing, calibration = spacing_of(place)
     windows = place.value("voi_windows") or ()
     return {
         "rows": record.rows,
@@ -32,10 +28,14 @@ def describe_frame(place: FramePlace) -> dict[str, Any]:
         "orientation": place.value("image_orientation_patient"),
         "spacing_mm": spacing,
         "calibration": calibration,
+        "pixel_aspect": pixel_aspect(place),
+        "regions": regions,
         "patient_orientation": list(record.patient_orientation),
         "thickness_mm": place.value("slice_thickness_mm"),
         "windows": [[w[0], w[1]] for w in windows][:4],
         "instance_number": record.instance_number,
+        "frame_number": place.frame_index + 1,
+        "sop_instance_uid": record.sop_instance_uid,
         "fault": record.frame_faults.get(str(place.frame_index)),
     }
 
@@ -53,11 +53,20 @@ def describe_series(series: OpenSeries) -> dict[str, Any]:
     if not series.frames:
         return {"series": series.series_key, "version": series.version, "frame_count": 0}
     first = series.frames[0]
-    shared = describe_frame(first)
-    frames: list[dict[str, Any]] = []
-    for place in series.frames[:_PER_FRAME_LIMIT]:
-        own = describe_frame(place)
-        frames.append({name: value for name, value in own.items() if value != shared[name]})
+    regions: dict[str, list[Region]] = {}
+
+    def told(place: FramePlace) -> dict[str, Any]:
+        uid = place.record.sop_instance_uid
+        if uid not in regions:
+            regions[uid] = described_regions(place.record)
+        return describe_frame(place, regions[uid])
+
+    described = [told(place) for place in series.frames[:_PER_FRAME_LIMIT]]
+    root = commonprefix([frame["sop_instance_uid"] for frame in described])
+    for frame in described:
+        frame["sop_instance_uid"] = frame["sop_instance_uid"][len(root) :]
+    shared = described[0]
+    frames = [{name: value for name, value in own.items() if value != shared[name]} for own in described]
     record = first.record
     rate = record.recommended_display_frame_rate or (1000.0 / record.frame_time_ms if record.frame_time_ms else None)
     return {
@@ -73,6 +82,7 @@ def describe_series(series: OpenSeries) -> dict[str, Any]:
         "view_position": record.view_position,
         **_suv(series),
         "acquisition": dict(record.acquisition),
+        "sop_instance_uid_root": root,
         "shared": shared,
         "frames": frames,
     }

@@ -9,6 +9,7 @@ from app.identity.models import Principal
 from app.services import Services
 from app.viewing.errors import NoPicturesError, StudyNotFoundError
 from dicomnet.archive.query import SeriesRow, list_series
+from dicomnet.keyring import Keyring
 
 # Cross-sectional kinds: the middle of the stack is shown first; at 512 pixels.
 STACKS = frozenset({"CT", "MR", "PT", "NM"})
@@ -62,12 +63,29 @@ def describe(series: SeriesRow, *, hide_identity: bool) -> dict[str, Any]:
 async def manifest_of(services: Services, principal: Principal, series: SeriesRow) -> dict[str, Any]:
     """The manifest as this person may see it. Raises rendering errors.
 
-    Acquisition texts hold dates and free text: a share that hides identity gets none of them.
+    Acquisition texts hold dates and free text, and UIDs lead back to the patient in other systems: a share that hides
+    identity gets none of them, but for each image a name of this installation's own.
     """
     manifest = await services.render.manifest(principal.institution_id, series.series_key, series.version)
     if principal.hide_identity:
-        manifest = {**manifest, "acquisition": {}}
+        manifest = {**renamed_images(manifest, services.keyring), "acquisition": {}}
     return manifest
+
+
+def renamed_images(manifest: dict[str, Any], keyring: Keyring) -> dict[str, Any]:
+    """The manifest with a keyed digest in place of each SOP Instance UID: always the same one for the same image."""
+    if "shared" not in manifest:
+        return manifest
+    root = manifest["sop_instance_uid_root"]
+
+    def renamed(frame: dict[str, Any]) -> dict[str, Any]:
+        if "sop_instance_uid" not in frame:
+            return frame
+        digest = keyring.hmac("image name", f"{root}{frame['sop_instance_uid']}".encode())
+        return {**frame, "sop_instance_uid": str(int.from_bytes(digest[:8]))}
+
+    frames = [renamed(frame) for frame in manifest["frames"]]
+    return {**manifest, "sop_instance_uid_root": "2.25.", "shared": renamed(manifest["shared"]), "frames": frames}
 
 
 def key_series(rows: Sequence[SeriesRow]) -> SeriesRow:

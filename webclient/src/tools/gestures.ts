@@ -1,8 +1,8 @@
 // Fingers and mouse as a few events. Pointers are followed on the stage; side edges of 20 px stay the system's.
 
 export interface Hands {
-  /** The first pointer went down. */
-  begin(): void;
+  /** The first pointer went down; `button`: 0 finger or left, 1 middle, 2 right. */
+  begin(x: number, y: number, button: number, byFinger: boolean): void;
   /** One pointer moved while down, since the last event; `button`: 0 finger or left, 1 middle, 2 right. */
   drag(dx: number, dy: number, x: number, y: number, button: number): void;
   /** Two fingers: scale since the last event, movement of their middle, and the middle. */
@@ -99,7 +99,7 @@ class Follower {
     this.velocity = new Velocity();
     this.velocity.add(this.start, event.timeStamp);
     if (isFinger) this.longTimer = window.setTimeout(() => this.rested(), LONG_MS);
-    this.hands.begin();
+    this.hands.begin(event.clientX, event.clientY, event.button, isFinger);
     return true;
   }
 

@@ -16,6 +16,12 @@ import type { ValueWords } from "./words";
 /** A frame that stays this long on screen is worth its values; the refined preview comes before (rule 7). */
 const REST_MS = 250;
 
+/** One frame of a series. */
+interface Place {
+  readonly series: number;
+  readonly frame: number;
+}
+
 interface Source {
   readonly key: string;
   readonly signature: string;
@@ -252,15 +258,19 @@ export class ValuesLayer implements PictureLayer {
 
   // Exact figures -----------------------------------------------------------------------------------------------
 
-  private held(): string | null {
-    const view = this.wish?.view;
-    const key = view ? keyOf(view.series, view.frame) : "";
+  private held(of: Place | undefined = this.wish?.view): string | null {
+    const key = of ? keyOf(of.series, of.frame) : "";
     return this.store.has(key) ? key : null;
   }
 
   /** What makes SUV of the shown series' values; null where nothing does. */
   get suvFactor(): number | null {
     return this.wish?.manifest?.suv?.factor ?? null;
+  }
+
+  /** Whether a frame's exact values are here. */
+  holds(of: Place): boolean {
+    return this.held(of) !== null;
   }
 
   /** The value under a point of the stage, CSS px; null without values or outside the image. */
@@ -272,12 +282,21 @@ export class ValuesLayer implements PictureLayer {
     return this.pool.ask(this.pool.home(this.wish.view.frame), question);
   }
 
-  /** Of a region of the shown frame, image pixels; null without values. */
-  async statistics(rect: Rect, shape: "rectangle" | "ellipse" = "rectangle"): Promise<Statistics | null> {
-    const key = this.held();
-    if (!key || !this.wish) return null;
-    const question = { op: "statistics", key, rect, shape } as const;
-    return this.pool.ask(this.pool.home(this.wish.view.frame), question);
+  /** The value at an image point of a frame; null without values or outside the image. */
+  async valueAt(x: number, y: number, of: Place): Promise<Probe | null> {
+    const key = this.held(of);
+    return key ? this.pool.ask(this.pool.home(of.frame), { op: "probe", key, x, y }) : null;
+  }
+
+  /** Of a region of a frame (the shown one), image pixels; null without values. */
+  async statistics(
+    rect: Rect,
+    shape: "rectangle" | "ellipse" = "rectangle",
+    of: Place | undefined = this.wish?.view,
+  ): Promise<Statistics | null> {
+    const key = this.held(of);
+    if (!key || !of) return null;
+    return this.pool.ask(this.pool.home(of.frame), { op: "statistics", key, rect, shape });
   }
 
   /** SHA-256 of the array that the shown frame is drawn from; null without values. */

@@ -124,6 +124,11 @@ export class Loading {
       .filter((frame) => this.open(place.series, frame));
   }
 
+  /** Whether a frame's values are not tried again. */
+  isRefused(series: number, frame: number): boolean {
+    return (this.failures.get(keyOf(series, frame)) ?? 0) >= MOST_FAILURES;
+  }
+
   private open(series: number, frame: number): boolean {
     const key = keyOf(series, frame);
     return !this.store.has(key) && !this.resting.has(key) && (this.failures.get(key) ?? 0) < MOST_FAILURES;

@@ -13,6 +13,8 @@ const SHOWN: Record<string, string> = {
   end: "End",
   " ": "Space",
   escape: "Esc",
+  delete: "Del",
+  backspace: "⌫",
 };
 
 function shown(key: string): string {

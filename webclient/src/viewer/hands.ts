@@ -1,5 +1,6 @@
 // What fingers, mouse and the slider do to the view (UX section 6).
 
+import { isMeasuring } from "../measure/load";
 import { attachHands } from "../tools/gestures";
 import { panBy, zoomAt } from "../viewport/placement";
 import { clamp, dragWindow, pixelsPerFrame } from "../viewport/state";
@@ -13,7 +14,9 @@ const THROW_FADES_MS = 220;
 export class ViewerHands {
   private travel = 0;
   private gliding = 0;
-  private readonly loupe: Loupe;
+  /** Who has the hand that is down: the view, a measurement, or what was opened at it. */
+  private held: "view" | "measurement" | "menu" = "view";
+  readonly loupe: Loupe;
 
   constructor(private readonly viewer: Viewer) {
     this.loupe = new Loupe(viewer.stage);
@@ -54,6 +57,7 @@ export class ViewerHands {
       const next = dragWindow(now.center, now.width, dx, dy);
       this.viewer.setWindow(next.center, next.width);
     } else if (tool === "zoom") this.zoom(Math.exp(-dy / 150), ...this.at(x, y));
+    else if (isMeasuring(tool)) return;
     else if (tool === "pan" || this.viewer.series.frame_count === 1) this.pan(dx, dy);
     else this.travelBy(dy);
   }
@@ -94,37 +98,77 @@ export class ViewerHands {
     this.viewer.scrollTo(this.viewer.view.frame + steps * jump);
   }
 
+  private begin(x: number, y: number, button: number, byFinger: boolean): void {
+    const { viewer } = this;
+    this.rest();
+    this.travel = 0;
+    const taken = button === 0 && viewer.measuring?.begin(...this.at(x, y), byFinger);
+    this.held = taken ? "measurement" : "view";
+    if (!taken) viewer.hold(true);
+  }
+
+  private pinch(scale: number, dx: number, dy: number, x: number, y: number): void {
+    const { viewer } = this;
+    if (this.held === "measurement") {
+      viewer.measuring?.abort();
+      this.held = "view";
+      viewer.hold(true);
+    }
+    const zoomed = zoomAt(viewer.view, scale, ...this.at(x, y), viewer.image(), viewer.box());
+    viewer.change(panBy(zoomed, dx, dy, viewer.image(), viewer.box()));
+  }
+
+  /** A finger rests: on a measurement it opens what can be done with it, else the magnifier. */
+  private press(x: number, y: number): void {
+    const { viewer, loupe } = this;
+    const place = this.at(x, y);
+    if (viewer.measuring?.press(...place)) this.held = "menu";
+    else if (this.held === "view") loupe.show(...place);
+  }
+
+  private end(vy: number): void {
+    const { viewer, held } = this;
+    if (held === "measurement") viewer.measuring?.end();
+    viewer.hold(false);
+    if (held === "view") this.glide(vy);
+  }
+
+  private tap(x: number, y: number): void {
+    const { viewer } = this;
+    if (this.held !== "view") return;
+    if (viewer.sheet.isOpen) viewer.sheet.toggle(false);
+    else if (!viewer.measuring?.tap(...this.at(x, y))) viewer.ui.root.classList.toggle("bare");
+  }
+
   /** Start listening to fingers, mouse and the stage's size. */
   listen(): void {
     const { viewer, loupe } = this;
     attachHands(viewer.stage, {
-      begin: () => {
-        this.rest();
-        this.travel = 0;
-        viewer.hold(true);
+      begin: (x, y, button, byFinger) => this.begin(x, y, button, byFinger),
+      drag: (dx, dy, x, y, button) => {
+        if (this.held === "measurement") viewer.measuring?.move(...this.at(x, y));
+        else if (this.held === "view") this.drag(dx, dy, x, y, button);
       },
-      drag: (dx, dy, x, y, button) => this.drag(dx, dy, x, y, button),
-      pinch: (scale, dx, dy, x, y) => {
-        const zoomed = zoomAt(viewer.view, scale, ...this.at(x, y), viewer.image(), viewer.box());
-        viewer.change(panBy(zoomed, dx, dy, viewer.image(), viewer.box()));
-      },
-      tap: () => {
-        if (viewer.sheet.isOpen) viewer.sheet.toggle(false);
-        else viewer.ui.root.classList.toggle("bare");
-      },
+      pinch: (scale, dx, dy, x, y) => this.pinch(scale, dx, dy, x, y),
+      tap: (x, y) => this.tap(x, y),
       doubleTap: (x, y) => {
+        if (this.held !== "view" || viewer.measuring?.edit(...this.at(x, y))) return;
         if (viewer.view.zoom > 1) viewer.fit();
         else this.zoom(2, ...this.at(x, y));
       },
-      longPress: (x, y) => loupe.show(...this.at(x, y)),
-      longMove: (x, y) => loupe.show(...this.at(x, y)),
-      longEnd: () => loupe.hide(),
-      menu: (x, y) => viewer.sheet.openAt(x, y),
-      wheel: (steps, event) => this.wheel(steps, event),
-      end: (_vx, vy) => {
-        viewer.hold(false);
-        this.glide(vy);
+      longPress: (x, y) => this.press(x, y),
+      longMove: (x, y) => {
+        if (this.held === "measurement") viewer.measuring?.move(...this.at(x, y));
+        else if (this.held === "view") loupe.show(...this.at(x, y));
       },
+      longEnd: () => {
+        if (this.held === "view") loupe.hide();
+      },
+      menu: (x, y) => {
+        if (!viewer.measuring?.press(...this.at(x, y))) viewer.sheet.openAt(x, y);
+      },
+      wheel: (steps, event) => this.wheel(steps, event),
+      end: (_vx, vy) => this.end(vy),
     });
     viewer.ui.close.addEventListener("click", () => viewer.leave());
     // Bars that hide, a turned phone, a keyboard that comes: whatever changes the stage's size.

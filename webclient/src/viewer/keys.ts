@@ -1,5 +1,6 @@
 // Keys (OHIF's where it has one). Dead in inputs and while an input method composes.
 
+import { MEASURING, MEASURING_KEYS } from "../measure/load";
 import type { Word } from "../ui/words";
 import { CT_PRESETS } from "../viewport/state";
 import type { ViewerHands } from "./hands";
@@ -26,6 +27,9 @@ export function keysOf(viewer: Viewer, hands: ViewerHands): Key[] {
     key(["w"], "window", () => viewer.choose("window")),
     key(["z"], "zoom", () => viewer.choose("zoom")),
     key(["p"], "pan", () => viewer.choose("pan")),
+    ...MEASURING.map((kind) => key([MEASURING_KEYS[kind]], kind, () => viewer.choose(kind))),
+    key(["n"], "hideMeasurements", () => viewer.hideMeasurements()),
+    key(["delete", "backspace"], "deleteMeasurement", () => viewer.measuring?.remove()),
     key(["i"], "invert", () => viewer.invert()),
     key(["h"], "flip", () => viewer.flip("horizontal")),
     key(["v"], "flipVertical", () => viewer.flip("vertical")),
@@ -40,12 +44,19 @@ export function keysOf(viewer: Viewer, hands: ViewerHands): Key[] {
     key(["]"], "faster", () => viewer.cine.faster(1)),
     key(["^z"], "undo", () => viewer.undo()),
     key(["^y", "^Z"], "redo", () => viewer.undo(true)),
-    key(["f"], "full", () => viewer.toggleFull()),
+    key(["f"], "full", () => toggleFull(viewer.ui.root)),
     key(["\\"], "panel", () => viewer.ui.root.classList.toggle("narrow")),
     key([" "], "reset", () => viewer.reset()),
     key(["f1"], "keys", () => viewer.toggleCard()),
     key(["escape"], "close", () => viewer.dismiss()),
   ];
+}
+
+function toggleFull(root: HTMLElement): void {
+  if (document.fullscreenElement) void document.exitFullscreen();
+  // An iPhone has no element fullscreen: there the bars hide, as by a tap.
+  else if (document.documentElement.requestFullscreen) void document.documentElement.requestFullscreen();
+  else root.classList.toggle("bare");
 }
 
 /** The name under which a key press is looked up. */

@@ -23,8 +23,8 @@ export class Loupe {
     stage.append(this.glass);
   }
 
-  /** Shows what is at (x, y), CSS px of the stage. */
-  show(x: number, y: number): void {
+  /** Shows what is at (x, y), CSS px of the stage; `aiming`: with a cross on the point. */
+  show(x: number, y: number, aiming = false): void {
     const { glass, stage } = this;
     const ratio = window.devicePixelRatio || 1;
     glass.width = glass.height = Math.round(SIDE_PX * ratio);
@@ -50,6 +50,29 @@ export class Loupe {
       pen.setTransform(...multiply(magnify, matrixOf(canvas)));
       pen.filter = canvas.style.filter || "none";
       pen.drawImage(canvas, 0, 0);
+    }
+    if (aiming) this.aim(pen, half, ratio);
+  }
+
+  private aim(pen: CanvasRenderingContext2D, half: number, ratio: number): void {
+    pen.setTransform(ratio, 0, 0, ratio, half, half);
+    pen.filter = "none";
+    for (const [colour, width] of [
+      ["#000", 3],
+      ["#FFD84D", 1],
+    ] as const) {
+      pen.strokeStyle = colour;
+      pen.lineWidth = width;
+      pen.beginPath();
+      for (const [dx, dy] of [
+        [1, 0],
+        [0, 1],
+      ] as const)
+        for (const way of [-1, 1]) {
+          pen.moveTo(dx * way * 5, dy * way * 5);
+          pen.lineTo(dx * way * 28, dy * way * 28);
+        }
+      pen.stroke();
     }
   }
 

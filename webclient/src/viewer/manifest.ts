@@ -40,11 +40,19 @@ export interface FrameInfo {
   position: number[] | null;
   orientation: number[] | null;
   spacing_mm: [number, number] | null;
+  /** What the spacing is true of (the server's `calibration.py`); "" without one. */
   calibration: string;
+  /** Height of a pixel over its width. */
+  pixel_aspect?: number;
+  /** Of ultrasound: x0, y0, x1, y1, mm per column and per row (null: no plane of space). */
+  regions?: readonly (readonly (number | null)[])[];
   patient_orientation: string[];
   thickness_mm: number | null;
   windows: [number, number][];
   instance_number: number | null;
+  /** Of the instance, from 1. */
+  frame_number?: number;
+  sop_instance_uid?: string;
   fault: string | null;
 }
 
@@ -59,10 +67,14 @@ export interface Manifest {
   /** Of a PET: what makes SUV (body weight) of its values, or the reason why nothing does. */
   suv?: { factor: number | null; reason: string };
   acquisition: Record<string, string>;
+  /** How the SOP Instance UIDs of all frames begin; a frame's has the rest. */
+  sop_instance_uid_root?: string;
   shared: FrameInfo;
   frames: Partial<FrameInfo>[];
 }
 
 export function frameInfo(manifest: Manifest, frame: number): FrameInfo {
-  return { ...manifest.shared, ...(manifest.frames[frame] ?? {}) };
+  const info = { ...manifest.shared, ...(manifest.frames[frame] ?? {}) };
+  const root = manifest.sop_instance_uid_root;
+  return root === undefined ? info : { ...info, sop_instance_uid: root + (info.sop_instance_uid ?? "") };
 }

@@ -1,6 +1,9 @@
 // One line on the picture that says what happened; and after ten seconds without a picture, that it is the network.
 
+import { element } from "./dom";
+
 const SLOW_MS = 10_000;
+const OFFERED_MS = 5000;
 
 export class Notice {
   private slowTimer = 0;
@@ -17,6 +20,17 @@ export class Notice {
     this.place.hidden = text === "";
     this.place.textContent = text;
     if (forMs) this.endTimer = window.setTimeout(() => this.tell(""), forMs);
+  }
+
+  /** What was done, with a way back for a while. */
+  offer(text: string, label: string, act: () => void): void {
+    this.tell(text, OFFERED_MS);
+    const button = element("button", { type: "button", class: "offer" }, label);
+    button.addEventListener("click", () => {
+      this.tell("");
+      act();
+    });
+    this.place.append(button);
   }
 
   /** A picture was asked for. */

@@ -40,6 +40,11 @@ export class Study {
     return this.manifests.get(series);
   }
 
+  /** What the frames on screen are: while a grown series' manifest is on its way, by the one before. */
+  shownManifest(series: number): Manifest | undefined {
+    return this.manifests.get(series) ?? this.outdated.get(series);
+  }
+
   /** Whether frame indices of this series mean other images than before, and which is not known yet. */
   isUncertain(series: number): boolean {
     return this.outdated.has(series);

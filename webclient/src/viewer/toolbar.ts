@@ -1,12 +1,14 @@
 // Tools below the picture and the window chips above them.
 
+import { isMeasuring, MEASURING } from "../measure/load";
 import type { Word } from "../ui/words";
+import type { MeasurementKind } from "../viewport/state";
 import { CT_PRESETS, type ViewState } from "../viewport/state";
 import { element, icon, toolButton } from "./dom";
 
-export type Tool = "page" | "window" | "zoom" | "pan";
-const TOOLS: readonly Tool[] = ["page", "window", "zoom", "pan"];
-const IN_BAR: readonly Tool[] = ["page", "window", "zoom"];
+export type Tool = "page" | "window" | "zoom" | "pan" | MeasurementKind;
+const BUTTONS = ["page", "window", "zoom", "pan", "measure"] as const;
+const IN_BAR = ["page", "window", "zoom"] as const;
 
 export interface ToolbarActs {
   choose(tool: Tool): void;
@@ -16,6 +18,8 @@ export interface ToolbarActs {
   fit(): void;
   /** One pixel of the image on one of the screen. */
   natural(): void;
+  readonly measurementsHidden: boolean;
+  hideMeasurements(): void;
 }
 
 export interface CineState {
@@ -28,6 +32,8 @@ export interface CineState {
 }
 
 export class Toolbar {
+  private measures: MeasurementKind = "length";
+
   constructor(
     private readonly tools: HTMLElement,
     private readonly chips: HTMLElement,
@@ -36,6 +42,8 @@ export class Toolbar {
     private readonly acts: ToolbarActs,
   ) {
     for (const tool of IN_BAR) this.add(tool, this.t(tool), () => this.acts.choose(tool));
+    // What was measured last is measured next.
+    this.add("measure", this.t("measure"), () => this.acts.choose(this.measures));
     this.add("play", this.t("play"), () => this.acts.togglePlay());
   }
 
@@ -53,7 +61,9 @@ export class Toolbar {
 
   /** The pressed tool. */
   mark(tool: Tool): void {
-    for (const name of TOOLS) this.button(name)?.setAttribute("aria-pressed", String(name === tool));
+    if (isMeasuring(tool)) this.measures = tool;
+    const pressed = isMeasuring(tool) ? "measure" : tool;
+    for (const name of BUTTONS) this.button(name)?.setAttribute("aria-pressed", String(name === pressed));
   }
 
   /** A single image has nothing to page or play. */
@@ -78,7 +88,12 @@ export class Toolbar {
     this.chips.replaceChildren();
     if (cine.playing) this.cineChips(cine);
     else if (tool === "window") this.windowChips(view, modality);
-    else if (tool === "zoom") {
+    else if (isMeasuring(tool)) {
+      for (const kind of MEASURING)
+        this.chip(this.t(kind), kind === tool, () => this.acts.choose(kind), this.t(kind), kind);
+      const { measurementsHidden } = this.acts;
+      this.chip(this.t("hideMeasurements"), measurementsHidden, () => this.acts.hideMeasurements());
+    } else if (tool === "zoom") {
       this.chip(this.t("fit"), view.zoom === 1, () => this.acts.fit());
       this.chip("1:1", false, () => this.acts.natural());
     }
@@ -105,12 +120,13 @@ export class Toolbar {
     }
   }
 
-  private chip(text: string, pressed: boolean, act: () => void, label = text): void {
+  private chip(text: string, pressed: boolean, act: () => void, label = text, symbol = ""): void {
     const chip = element(
       "button",
       { type: "button", class: "chip", "aria-pressed": String(pressed), "aria-label": label },
       text,
     );
+    if (symbol) chip.prepend(icon(symbol));
     chip.addEventListener("click", act);
     this.chips.append(chip);
   }

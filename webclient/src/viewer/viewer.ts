@@ -1,10 +1,19 @@
 // The viewer: holds the view, tells the layers what to show, keeps bars and texts true to what is shown.
 
+import { isMeasuring, loadMeasuring, type Measuring } from "../measure/load";
 import { type PictureHeader, Stream } from "../net/stream";
 import { translator, type Word } from "../ui/words";
 import type { DisplayState, LayerHost, PictureLayer, ShownPicture } from "../viewport/layer";
 import { clampCenter, type ImageSize, imageToScreen, type Size, scaleOf } from "../viewport/placement";
-import { clamp, flipped, initialState, resetDisplay, turned, type ViewState } from "../viewport/state";
+import {
+  clamp,
+  flipped,
+  initialState,
+  type Measurement,
+  resetDisplay,
+  turned,
+  type ViewState,
+} from "../viewport/state";
 import { Undo } from "../viewport/undo";
 import { Back, cameFromList, listAddress } from "./back";
 import { buildCard } from "./card";
@@ -12,7 +21,7 @@ import { Cine } from "./cine";
 import { build, type Elements } from "./dom";
 import { ViewerHands } from "./hands";
 import { actOf, keysOf } from "./keys";
-import { Link, linkedView } from "./link";
+import { Link, linkedMeasurements, linkedView } from "./link";
 import { type Boot, frameInfo, type Manifest, type SeriesEntry } from "./manifest";
 import { fillSheet, isElder } from "./menu";
 import { Notice } from "./notice";
@@ -27,6 +36,15 @@ import { type Tool, Toolbar } from "./toolbar";
 const MIDDLE_FIRST = ["CT", "MR", "PT", "NM"];
 const OVERLAYS = ["informed", "plain"];
 
+/** What an undo brings back. */
+interface Seen {
+  readonly view: ViewState;
+  readonly measurements: readonly Measurement[];
+}
+
+/** Paging alone is no step. */
+const kept = ({ view, measurements }: Seen) => JSON.stringify([{ ...view, frame: 0 }, measurements]);
+
 export class Viewer implements LayerHost {
   readonly t: (word: Word) => string;
   readonly ui: Elements;
@@ -39,16 +57,21 @@ export class Viewer implements LayerHost {
   private readonly card: HTMLElement;
   private readonly slider: Slider;
   private readonly strip: Strip;
-  private readonly notice: Notice;
-  private readonly hands: ViewerHands;
+  readonly notice: Notice;
+  readonly hands: ViewerHands;
   private readonly stream: Stream;
   private readonly link: Link;
-  private readonly undoing = new Undo();
+  private readonly undoing = new Undo<Seen>(kept);
   private readonly fromList: boolean;
   private readonly layers: PictureLayer[] = [];
   private readonly covering = new Set<PictureLayer>();
   private readonly listeners: ((state: DisplayState) => void)[] = [];
   view: ViewState;
+  /** Of all the study's images. */
+  measurements: readonly Measurement[];
+  measurementsHidden = false;
+  /** The tools that measure, once their script is here. */
+  measuring: Measuring | null = null;
   tool: Tool = "page";
   private frameRequest = 0;
   private moving = false;
@@ -63,6 +86,7 @@ export class Viewer implements LayerHost {
     this.fromList = cameFromList(boot.study);
     this.link = new Link(boot.study);
     this.view = linkedView(boot, location.hash) ?? initialState(boot.first.series, boot.first.frame);
+    this.measurements = linkedMeasurements(boot, location.hash);
     this.notice = new Notice(this.ui.message, this.t("slow"));
     this.strip = new Strip(this.ui.strip, (entry) => this.openSeries(entry));
     this.cine = new Cine({
@@ -100,12 +124,13 @@ export class Viewer implements LayerHost {
       act();
     });
     // An entry of the history that Back comes to holds an older view in its address.
-    window.addEventListener("popstate", () => this.link.save(this.view));
+    window.addEventListener("popstate", () => this.saveLink());
     this.strip.fill(boot.series);
     showQuality(this.ui, this.t, "preview");
     // UX section 6: a finger pages first, a mouse windows first (it pages by its wheel).
     this.choose(window.matchMedia("(pointer: coarse)").matches ? "page" : "window");
     this.refresh();
+    if (this.measurements.length) loadMeasuring(this);
   }
 
   /** A layer above those that are there. */
@@ -136,8 +161,7 @@ export class Viewer implements LayerHost {
     const info = this.manifest ? frameInfo(this.manifest, this.view.frame) : null;
     const { width, height } = this.boot.first;
     if (!info) return { columns: width, rows: height, aspect: 1 };
-    const aspect = info.spacing_mm ? info.spacing_mm[0] / info.spacing_mm[1] : 1;
-    return { columns: info.columns, rows: info.rows, aspect };
+    return { columns: info.columns, rows: info.rows, aspect: info.pixel_aspect ?? 1 };
   }
 
   box(): Size {
@@ -173,13 +197,27 @@ export class Viewer implements LayerHost {
   }
 
   change(next: ViewState): void {
-    const before = this.view;
+    const { view: before, measurements } = this;
     this.view = clampCenter(next, this.image(), this.box());
-    this.undoing.note(before, this.view);
+    this.undoing.note({ view: before, measurements }, { view: this.view, measurements });
     if (!this.moving) this.undoing.rest();
     if (before.series !== this.view.series) this.study.ask(this.view.series);
     this.refreshSoon();
-    this.link.save(this.view);
+    this.saveLink();
+  }
+
+  /** Other measurements: one step of undo. */
+  measure(next: readonly Measurement[]): void {
+    const { view, measurements } = this;
+    this.measurements = next;
+    this.undoing.note({ view, measurements }, { view, measurements: next });
+    this.undoing.rest();
+    this.refreshSoon();
+    this.saveLink();
+  }
+
+  private saveLink(): void {
+    this.link.save(this.view, this.measurements);
   }
 
   /** A hand is on the picture, or has left it. */
@@ -199,6 +237,12 @@ export class Viewer implements LayerHost {
     here.reverse();
     const sameSeries = here.filter((picture) => picture.view.series === this.view.series);
     return sameSeries.find((one) => one.view.frame === this.view.frame) ?? sameSeries[0] ?? here[0] ?? null;
+  }
+
+  /** The view whose picture is on screen; the wanted one while no picture of its series is. */
+  seen(): ViewState {
+    const picture = this.shown();
+    return picture?.view.series === this.view.series ? picture.view : this.view;
   }
 
   private isSettled(picture: ShownPicture | null): picture is ShownPicture {
@@ -235,7 +279,7 @@ export class Viewer implements LayerHost {
   private refreshTexts(): void {
     const { ui, view, boot, manifest, series } = this;
     const picture = this.shown();
-    const of = picture?.view.series === view.series ? picture.view : view;
+    const of = this.seen();
     const settled = this.isSettled(picture) ? picture : undefined;
     if (picture) showQuality(ui, this.t, settled?.quality ?? "loading", settled);
     const part = series.body_part || series.description;
@@ -247,6 +291,7 @@ export class Viewer implements LayerHost {
     this.toolbar.single(series.frame_count < 2);
     const scale = scaleOf(view, this.image(), this.box());
     refreshOverlay(ui, { boot, manifest, series, state: of, wanted: view, picture, scale });
+    this.measuring?.refresh();
   }
 
   // The stream --------------------------------------------------------------------------------------------------
@@ -320,6 +365,8 @@ export class Viewer implements LayerHost {
     this.cine.stop();
     this.over = true;
     for (const layer of this.layers) layer.clear();
+    this.measurements = [];
+    this.measuring?.refresh();
     this.ui.strip.replaceChildren();
     this.stage.classList.remove("live");
     for (const first of this.stage.querySelectorAll("img")) first.remove();
@@ -350,7 +397,15 @@ export class Viewer implements LayerHost {
 
   choose(tool: Tool): void {
     this.tool = tool;
+    if (isMeasuring(tool)) loadMeasuring(this);
+    this.measuring?.refresh();
     this.toolbar.mark(tool);
+    this.refreshChips();
+  }
+
+  hideMeasurements(): void {
+    this.measurementsHidden = !this.measurementsHidden;
+    this.measuring?.refresh();
     this.refreshChips();
   }
 
@@ -411,13 +466,15 @@ export class Viewer implements LayerHost {
   }
 
   undo(again = false): void {
-    const next = again ? this.undoing.redo(this.view) : this.undoing.undo(this.view);
+    const now = { view: this.view, measurements: this.measurements };
+    const next = again ? this.undoing.redo(now) : this.undoing.undo(now);
     if (!next) return;
-    this.view = next;
-    this.study.ask(next.series);
+    this.view = next.view;
+    this.measurements = next.measurements;
+    this.study.ask(this.view.series);
     this.refreshSoon();
     this.refreshChips();
-    this.link.save(next);
+    this.saveLink();
   }
 
   togglePlay(): void {
@@ -434,13 +491,6 @@ export class Viewer implements LayerHost {
     if (next) classList.add(next);
   }
 
-  toggleFull(): void {
-    if (document.fullscreenElement) void document.exitFullscreen();
-    // An iPhone has no element fullscreen: there the bars hide, as by a tap.
-    else if (document.documentElement.requestFullscreen) void document.documentElement.requestFullscreen();
-    else this.ui.root.classList.toggle("bare");
-  }
-
   private readonly closeCard = () => {
     this.card.hidden = true;
   };
@@ -454,6 +504,7 @@ export class Viewer implements LayerHost {
 
   /** Esc: whatever lies on the picture. */
   dismiss(): void {
+    if (this.measuring?.cancel()) return;
     this.sheet.toggle(false);
     this.toggleCard(false);
   }

@@ -182,3 +182,61 @@ describe("garbage is refused", () => {
     expect(parsed).toEqual(screenOf(1, STACK));
   });
 });
+
+it("measurements come back as they went, also with Chinese letters", () => {
+  const note = { kind: "note", sopInstanceUid: "1.2.840.1", frameNumber: 3, text: "右肺结节 ø" } as const;
+  const measurements = [
+    {
+      ...note,
+      points: [
+        [1.25, 2],
+        [30, 40],
+      ] as const,
+    },
+    {
+      ...note,
+      kind: "length" as const,
+      text: "",
+      points: [
+        [0, 0],
+        [100.5, 64],
+      ] as const,
+    },
+  ];
+  const screen = screenOf(7, initialState(3, 1), measurements);
+  expect(screenFromFragment(screenFragment(screen))).toEqual(screen);
+});
+
+it("measurements that are none are refused, and so are too many", () => {
+  const good = {
+    kind: "length",
+    sopInstanceUid: "1.2",
+    frameNumber: 1,
+    points: [
+      [0, 0],
+      [9, 9],
+    ],
+    text: "",
+  };
+  const read = (measurements: unknown) =>
+    parseScreen(JSON.stringify({ ...screenOf(7, initialState(3, 1)), measurements }));
+  expect(read([good])?.measurements).toHaveLength(1);
+  expect(read([])?.measurements).toBeUndefined();
+  for (const wrong of [
+    { ...good, kind: "volume" },
+    { ...good, sopInstanceUid: "<b>" },
+    { ...good, frameNumber: 0 },
+    { ...good, points: [[0, 0]] },
+    {
+      ...good,
+      points: [
+        [0, 0],
+        [9, null],
+      ],
+    },
+    { ...good, text: "a length says nothing" },
+    { ...good, kind: "note", text: "x".repeat(61) },
+  ])
+    expect(read([wrong])).toBeNull();
+  expect(read(Array.from({ length: 65 }, () => good))).toBeNull();
+});

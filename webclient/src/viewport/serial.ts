@@ -1,15 +1,31 @@
 // The screen as text and back. What comes from a link is checked field by field: nothing else gets through.
 
-import type { AnyView, PlaneView, ScreenState, Vector, ViewState, VolumeCut, VolumeView } from "./state";
+import {
+  type AnyView,
+  type ImagePoint,
+  LONGEST_NOTE,
+  type Measurement,
+  type MeasurementKind,
+  MOST_MEASUREMENTS,
+  type PlaneView,
+  POINTS_OF,
+  type ScreenState,
+  type Vector,
+  type ViewState,
+  type VolumeCut,
+  type VolumeView,
+} from "./state";
 
-/** Letters of a screen's text; most are of cuts. */
-export const LONGEST = 32768;
+/** Letters of a screen's text; most are of cuts and measurements. */
+export const LONGEST = 65_536;
 const MOST_SIDE = 4;
 export const MOST_CUTS = 64;
 /** Numbers of one cut. */
 const MOST_NUMBERS = 900;
 const MOST_POINTS = 64;
 const FARTHEST = 1e7;
+/** Image pixels: a label may stand outside the image, but not out of reach. */
+const FARTHEST_POINT = 1e6;
 
 /** Thrown inside, never to the caller. */
 class Refused extends Error {}
@@ -204,6 +220,31 @@ function anyView(value: unknown): AnyView | null {
   }
 }
 
+function imagePoint(value: unknown): ImagePoint {
+  const [column, row, ...more] = list(value, 2);
+  if (more.length) throw new Refused("point");
+  return [number(column, -FARTHEST_POINT, FARTHEST_POINT), number(row, -FARTHEST_POINT, FARTHEST_POINT)];
+}
+
+function measurementOf(value: unknown): Measurement {
+  const from = fields(value);
+  const kind = one(from["kind"], Object.keys(POINTS_OF) as MeasurementKind[]);
+  const uid = from["sopInstanceUid"];
+  if (typeof uid !== "string" || !/^[0-9.]{1,64}$/.test(uid)) throw new Refused("uid");
+  const points = list(from["points"], POINTS_OF[kind]).map(imagePoint);
+  if (points.length !== POINTS_OF[kind]) throw new Refused("points");
+  const text = from["text"] ?? "";
+  if (typeof text !== "string" || text.length > LONGEST_NOTE || (kind !== "note" && text))
+    throw new Refused("text");
+  return { kind, sopInstanceUid: uid, frameNumber: whole(from["frameNumber"], 1, 1e6), points, text };
+}
+
+/** Links from before there were measurements have none. */
+function measurementsOf(value: unknown): { measurements?: Measurement[] } {
+  const found = value === undefined ? [] : list(value, MOST_MEASUREMENTS).map(measurementOf);
+  return found.length ? { measurements: found } : {};
+}
+
 /** Version 1 was one stack view with `version` and, in links, `study` among its fields. */
 function migrated(from: Fields): Fields {
   if (from["version"] !== 1) return from;
@@ -229,16 +270,30 @@ export function parseScreen(text: string): ScreenState | null {
     const views = list(from["views"], rows * columns).map(anyView);
     if (views.length !== rows * columns) return null;
     const active = whole(from["active"], 0, views.length - 1);
-    return { version: 2, study: whole(from["study"]), layout: { rows, columns }, active, views };
+    const study = whole(from["study"]);
+    return {
+      version: 2,
+      study,
+      layout: { rows, columns },
+      active,
+      views,
+      ...measurementsOf(from["measurements"]),
+    };
   } catch (error) {
     if (error instanceof Refused || error instanceof SyntaxError) return null;
     throw error;
   }
 }
 
+/** In ASCII: other letters are escaped, as base64 in an address needs it. */
 export function screenText(screen: ScreenState): string {
-  return JSON.stringify(screen, (_key, value) =>
-    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(9)) : value,
+  const text = JSON.stringify(screen, (key, value) => {
+    if (key === "text" && value === "") return undefined;
+    return typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(9)) : value;
+  });
+  return text.replace(
+    /[\u007f-\uffff]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
 

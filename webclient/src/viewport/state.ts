@@ -92,6 +92,36 @@ export interface VolumeView {
 
 export type AnyView = ViewState | PlaneView | VolumeView;
 
+export type MeasurementKind = "length" | "angle" | "ellipse" | "note" | "probe";
+
+/** [column, row] in image pixels from the upper left corner of the first pixel, whose centre is [0.5, 0.5]. */
+export type ImagePoint = readonly [number, number];
+
+/**
+ * A length (two ends), an angle (its vertex in the middle), an ellipse (two opposite corners of the rectangle around it),
+ * a note (what it points at, and where its text stands) or a probed point. It belongs to an image by the image's own name:
+ * a place in a list may come to mean another image.
+ */
+export interface Measurement {
+  readonly kind: MeasurementKind;
+  readonly sopInstanceUid: string;
+  /** Of the instance, from 1. */
+  readonly frameNumber: number;
+  readonly points: readonly ImagePoint[];
+  /** Of a note; "" else. */
+  readonly text: string;
+}
+
+export const MOST_MEASUREMENTS = 64;
+export const LONGEST_NOTE = 60;
+export const POINTS_OF: Readonly<Record<MeasurementKind, number>> = {
+  length: 2,
+  angle: 3,
+  ellipse: 2,
+  note: 2,
+  probe: 1,
+};
+
 /** Everything on the screen. `views`: row by row, `layout.rows` x `layout.columns` of them; null is an empty place. */
 export interface ScreenState {
   readonly version: 2;
@@ -99,11 +129,18 @@ export interface ScreenState {
   readonly layout: { readonly rows: number; readonly columns: number };
   readonly active: number;
   readonly views: readonly (AnyView | null)[];
+  /** Of all the study's images, also of those that are not on screen; missing: none. */
+  readonly measurements?: readonly Measurement[];
 }
 
 /** A screen of one view. */
-export function screenOf(study: number, view: AnyView): ScreenState {
-  return { version: 2, study, layout: { rows: 1, columns: 1 }, active: 0, views: [view] };
+export function screenOf(
+  study: number,
+  view: AnyView,
+  measurements: readonly Measurement[] = [],
+): ScreenState {
+  const screen = { version: 2, study, layout: { rows: 1, columns: 1 }, active: 0, views: [view] } as const;
+  return measurements.length ? { ...screen, measurements } : screen;
 }
 
 export function initialState(series: number, frame: number): ViewState {

@@ -1,21 +1,24 @@
-// Undo and redo of views. What one gesture changes is one step; paging alone is none.
-
-import type { ViewState } from "./state";
+// Undo and redo of one value. What one gesture changes is one step; what `kept` leaves out is no step at all.
 
 const MOST = 100;
 
-function isPaging(a: ViewState, b: ViewState): boolean {
-  return a.series === b.series && JSON.stringify({ ...a, frame: 0 }) === JSON.stringify({ ...b, frame: 0 });
-}
-
-export class Undo {
-  private readonly past: ViewState[] = [];
-  private readonly future: ViewState[] = [];
+export class Undo<T> {
+  private readonly past: T[] = [];
+  private readonly future: T[] = [];
   private open = false;
 
-  /** The view is about to change. Changes until `rest` are one step. */
-  note(before: ViewState, after: ViewState): void {
-    if (isPaging(before, after)) return;
+  /**
+   * `kept`: a text of what an undo brings back; changes that leave it as it was (paging) are not remembered.
+   * `restored`: the value to go back to, with what is to stay of the present one.
+   */
+  constructor(
+    private readonly kept: (value: T) => string,
+    private readonly restored: (found: T, now: T) => T = (found) => found,
+  ) {}
+
+  /** The value is about to change. Changes until `rest` are one step. */
+  note(before: T, after: T): void {
+    if (this.kept(before) === this.kept(after)) return;
     if (!this.open) {
       this.past.push(before);
       if (this.past.length > MOST) this.past.shift();
@@ -37,20 +40,20 @@ export class Undo {
     return this.future.length > 0;
   }
 
-  /** The view before the last step; null when there is none. */
-  undo(now: ViewState): ViewState | null {
-    this.open = false;
-    const before = this.past.pop();
-    if (!before) return null;
-    this.future.push(now);
-    return before;
+  /** The value before the last step; null when there is none. */
+  undo(now: T): T | null {
+    return this.move(this.past, this.future, now);
   }
 
-  redo(now: ViewState): ViewState | null {
+  redo(now: T): T | null {
+    return this.move(this.future, this.past, now);
+  }
+
+  private move(from: T[], to: T[], now: T): T | null {
     this.open = false;
-    const after = this.future.pop();
-    if (!after) return null;
-    this.past.push(now);
-    return after;
+    const found = from.pop();
+    if (found === undefined) return null;
+    to.push(now);
+    return this.restored(found, now);
   }
 }
