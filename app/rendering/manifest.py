@@ -5,7 +5,6 @@ Of UIDs only the images' own, to which measurements are bound.
 
 from __future__ import annotations
 
-from os.path import commonprefix
 from typing import Any
 
 from app.rendering.calibration import Region, described_regions, spacing_of
@@ -48,6 +47,13 @@ def _suv(series: OpenSeries) -> dict[str, Any]:
     return {"suv": {"factor": found.factor, "reason": found.reason}}
 
 
+def _common_start(texts: list[str]) -> str:
+    """What all texts begin with: the first and the last in order differ soonest."""
+    first, last = min(texts), max(texts)
+    same = (index for index, letter in enumerate(first) if letter != last[index : index + 1])
+    return first[: next(same, len(first))]
+
+
 def describe_series(series: OpenSeries) -> dict[str, Any]:
     """The manifest: shared fields once, per-frame differences as a list of objects holding only what changes."""
     if not series.frames:
@@ -62,7 +68,7 @@ def describe_series(series: OpenSeries) -> dict[str, Any]:
         return describe_frame(place, regions[uid])
 
     described = [told(place) for place in series.frames[:_PER_FRAME_LIMIT]]
-    root = commonprefix([frame["sop_instance_uid"] for frame in described])
+    root = _common_start([frame["sop_instance_uid"] for frame in described])
     for frame in described:
         frame["sop_instance_uid"] = frame["sop_instance_uid"][len(root) :]
     shared = described[0]
