@@ -4,6 +4,7 @@ import { MEASURING, MEASURING_KEYS } from "../measure/load";
 import type { Word } from "../ui/words";
 import { CT_PRESETS } from "../viewport/state";
 import type { ViewerHands } from "./hands";
+import { cycleOverlays } from "./overlay";
 import type { Viewer } from "./viewer";
 
 export interface Key {
@@ -38,7 +39,7 @@ export function keysOf(viewer: Viewer, hands: ViewerHands): Key[] {
     key(["+"], "larger", () => hands.zoomMiddle(1.25)),
     key(["-"], "smaller", () => hands.zoomMiddle(0.8)),
     key(["="], "fit", () => viewer.fit()),
-    key(["o"], "overlays", () => viewer.cycleOverlays()),
+    key(["o"], "overlays", () => cycleOverlays(viewer.ui.root)),
     key(["c"], "play", () => viewer.togglePlay()),
     key(["["], "slower", () => viewer.cine.faster(-1)),
     key(["]"], "faster", () => viewer.cine.faster(1)),
@@ -47,7 +48,7 @@ export function keysOf(viewer: Viewer, hands: ViewerHands): Key[] {
     key(["f"], "full", () => toggleFull(viewer.ui.root)),
     key(["\\"], "panel", () => viewer.ui.root.classList.toggle("narrow")),
     key([" "], "reset", () => viewer.reset()),
-    key(["f1"], "keys", () => viewer.toggleCard()),
+    key(["f1"], "keys", () => viewer.card.toggle()),
     key(["escape"], "close", () => viewer.dismiss()),
   ];
 }

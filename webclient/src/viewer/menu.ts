@@ -1,5 +1,6 @@
 // What stands in the sheet behind the three dots.
 
+import { cycleOverlays } from "./overlay";
 import type { Viewer } from "./viewer";
 
 /** Remembered by a cookie, so that the page of the code is large as well. */
@@ -29,7 +30,7 @@ export function fillSheet(viewer: Viewer): void {
   sheet.add("undo", t("undo"), () => viewer.undo());
   sheet.add("redo", t("redo"), () => viewer.undo(true));
   sheet.add("reset", t("reset"), () => viewer.reset());
-  sheet.add("info", t("info"), () => viewer.cycleOverlays());
+  sheet.add("info", t("info"), () => cycleOverlays(viewer.ui.root));
   const elder = sheet.add("elder", t("elder"), () => {
     const on = viewer.ui.root.classList.toggle("elder");
     setCookie("cloudfilm_elder", on ? "1" : "0");
@@ -37,7 +38,7 @@ export function fillSheet(viewer: Viewer): void {
     viewer.refreshSoon();
   });
   elder.setAttribute("aria-pressed", String(isElder()));
-  const keys = sheet.add("keys", t("keys"), () => viewer.toggleCard());
+  const keys = sheet.add("keys", t("keys"), () => viewer.card.toggle());
   keys.classList.add("desktop");
   sheet.add("language", t("language"), () => switchLanguage(boot.language));
 }

@@ -157,3 +157,13 @@ export function showQuality(
   ui.quality.title = picture?.detail ?? "";
   ui.quality.dataset["quality"] = quality;
 }
+
+const CORNERS = ["informed", "plain"];
+
+/** All corner texts, the usual ones, or none; side and quality stay. */
+export function cycleOverlays({ classList }: HTMLElement): void {
+  const now = CORNERS.findIndex((name) => classList.contains(name));
+  classList.remove(...CORNERS);
+  const next = CORNERS[now + 1];
+  if (next) classList.add(next);
+}

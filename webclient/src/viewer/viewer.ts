@@ -16,7 +16,7 @@ import {
 } from "../viewport/state";
 import { Undo } from "../viewport/undo";
 import { Back, cameFromList, listAddress } from "./back";
-import { buildCard } from "./card";
+import { Card } from "./card";
 import { Cine } from "./cine";
 import { build, type Elements } from "./dom";
 import { ViewerHands } from "./hands";
@@ -34,7 +34,6 @@ import { Study } from "./study";
 import { type Tool, Toolbar } from "./toolbar";
 
 const MIDDLE_FIRST = ["CT", "MR", "PT", "NM"];
-const OVERLAYS = ["informed", "plain"];
 
 /** What an undo brings back. */
 interface Seen {
@@ -54,7 +53,7 @@ export class Viewer implements LayerHost {
   readonly toolbar: Toolbar;
   readonly cine: Cine;
   readonly study: Study;
-  private readonly card: HTMLElement;
+  readonly card: Card;
   private readonly slider: Slider;
   private readonly strip: Strip;
   readonly notice: Notice;
@@ -114,8 +113,8 @@ export class Viewer implements LayerHost {
     this.hands = new ViewerHands(this);
     this.hands.listen();
     const keys = keysOf(this, this.hands);
-    this.card = buildCard(keys, this.t);
-    this.ui.root.append(this.card);
+    this.card = new Card(keys, this.t, this.back);
+    this.ui.root.append(this.card.element);
     window.addEventListener("keydown", (event) => {
       const act = actOf(event, keys, this);
       if (!act) return;
@@ -482,31 +481,11 @@ export class Viewer implements LayerHost {
     else if (this.series.frame_count > 1) this.cine.start(this.manifest?.cine_rate_hz ?? null);
   }
 
-  /** All corner texts, the usual ones, or none; side and quality stay. */
-  cycleOverlays(): void {
-    const { classList } = this.ui.root;
-    const now = OVERLAYS.findIndex((name) => classList.contains(name));
-    classList.remove(...OVERLAYS);
-    const next = OVERLAYS[now + 1];
-    if (next) classList.add(next);
-  }
-
-  private readonly closeCard = () => {
-    this.card.hidden = true;
-  };
-
-  toggleCard(open = this.card.hidden): void {
-    if (open !== this.card.hidden) return;
-    this.card.hidden = !open;
-    if (open) this.back.push(this.closeCard);
-    else this.back.drop(this.closeCard);
-  }
-
   /** Esc: whatever lies on the picture. */
   dismiss(): void {
     if (this.measuring?.cancel()) return;
     this.sheet.toggle(false);
-    this.toggleCard(false);
+    this.card.toggle(false);
   }
 
   leave(): void {
