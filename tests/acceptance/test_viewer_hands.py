@@ -267,6 +267,8 @@ def test_cine_plays_at_its_rate_and_says_the_real_one(hand: Page) -> None:
     wait_until(lambda: shown_number(hand) > 3, 30, "it plays")
     hand.click("#chips button[aria-label=加速]")
     expect(hand.locator(".rate")).to_contain_text("20 幅/秒")
+    hand.click("#chips button[aria-label=到此幅]")
+    expect(hand.locator("#chips button[aria-label=到此幅]")).to_have_attribute("aria-pressed", "true")
     hand.click('[data-tool="play"]')
     expect(hand.locator(".rate")).to_have_count(0)
 

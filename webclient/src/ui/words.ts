@@ -41,6 +41,8 @@ const WORDS = {
   fps: ["幅/秒", "fps"],
   real: ["实际", "real"],
   swing: ["往返", "Swing"],
+  cineFirst: ["从此幅", "From here"],
+  cineLast: ["到此幅", "To here"],
   full: ["全屏", "Full screen"],
   panel: ["收起侧栏", "Fold the strip"],
   invert: ["反色", "Invert"],

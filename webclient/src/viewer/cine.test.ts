@@ -71,9 +71,32 @@ it("takes 15 where the file says nothing, and stays within 1 to 60", () => {
 });
 
 it("loops or swings", () => {
-  expect(nextFrame(9, 10, 1, false)).toEqual([0, 1]);
-  expect(nextFrame(9, 10, 1, true)).toEqual([8, -1]);
-  expect(nextFrame(0, 10, -1, true)).toEqual([1, 1]);
+  expect(nextFrame(9, [0, 9], 1, false)).toEqual([0, 1]);
+  expect(nextFrame(9, [0, 9], 1, true)).toEqual([8, -1]);
+  expect(nextFrame(0, [0, 9], -1, true)).toEqual([1, 1]);
+  expect(nextFrame(0, [0, 0], 1, true)).toEqual([0, -1]);
+});
+
+it("plays the marked range", () => {
+  expect(nextFrame(6, [3, 6], 1, false)).toEqual([3, 1]);
+  expect(nextFrame(1, [3, 6], 1, false)).toEqual([3, 1]);
+  expect(nextFrame(8, [3, 6], 1, true)).toEqual([6, -1]);
+  const cine = cineOf(10);
+  frames = [3];
+  cine.mark("first");
+  frames = [6];
+  cine.mark("last");
+  expect(cine.range).toEqual([3, 6]);
+  cine.start(60);
+  second();
+  expect(new Set(frames)).toEqual(new Set([3, 4, 5, 6]));
+  frames = [8];
+  cine.mark("first");
+  expect(cine.range, "marked again: the series' own").toEqual([0, 6]);
+  cine.mark("first");
+  expect(cine.range, "beyond the end: the end goes").toEqual([8, 9]);
+  cine.unmark();
+  expect(cine.range).toEqual([0, 9]);
 });
 
 it("goes quicker and slower by usual rates", () => {

@@ -21,11 +21,19 @@ export function nextRate(rateHz: number, step: 1 | -1): number {
   return sorted.find((rate) => (rate - rateHz) * step > 1e-6) ?? clamp(rateHz, 1, 60);
 }
 
-/** The frame after `frame`, and the way on: in a swing it turns at both ends. */
-export function nextFrame(frame: number, count: number, way: 1 | -1, swing: boolean): [number, 1 | -1] {
-  if (!swing) return [(frame + 1) % count, 1];
-  const turned = frame + way < 0 || frame + way >= count ? (-way as 1 | -1) : way;
-  return [clamp(frame + turned, 0, count - 1), turned];
+/** The frames that are played, both ends included. */
+export type CineRange = readonly [first: number, last: number];
+
+/** The frame after `frame`, and the way on: in a swing it turns at both ends of the range. */
+export function nextFrame(
+  frame: number,
+  [first, last]: CineRange,
+  way: 1 | -1,
+  swing: boolean,
+): [number, 1 | -1] {
+  if (!swing) return [frame < first || frame >= last ? first : frame + 1, 1];
+  const turned = frame + way < first ? 1 : frame + way > last ? -1 : way;
+  return [clamp(frame + turned, first, last), turned];
 }
 
 export class Cine {
@@ -35,6 +43,9 @@ export class Cine {
   private shownAt: number[] = [];
   rateHz = USUAL_RATE_HZ;
   swing = false;
+  /** What was marked; null: the series' own end. */
+  private first: number | null = null;
+  private last: number | null = null;
 
   constructor(private readonly subject: CineSubject) {}
 
@@ -72,6 +83,30 @@ export class Cine {
     this.subject.changed();
   }
 
+  get range(): CineRange {
+    const end = this.subject.count() - 1;
+    const last = Math.min(this.last ?? end, end);
+    return [Math.min(this.first ?? 0, last), last];
+  }
+
+  isMarked(end: "first" | "last"): boolean {
+    return this[end] !== null;
+  }
+
+  /** The range begins or ends at the frame on screen; marked again, at the series' own end. */
+  mark(end: "first" | "last"): void {
+    this[end] = this[end] === null ? this.subject.frame() : null;
+    // An end beyond the other one was meant for a new range.
+    if (this.first !== null && this.last !== null && this.first >= this.last)
+      this[end === "first" ? "last" : "first"] = null;
+    this.subject.changed();
+  }
+
+  /** Another series: its own ends. */
+  unmark(): void {
+    this.first = this.last = null;
+  }
+
   private tick(now: number): void {
     this.request = window.requestAnimationFrame((next) => this.tick(next));
     // A screen's frames come a little early or late: what is due within 2 ms is due.
@@ -79,7 +114,7 @@ export class Cine {
     // Late by more than one picture: the rate starts anew, nothing is made up for.
     const period = 1000 / this.rateHz;
     this.due = now - this.due < period ? this.due + period : now + period;
-    const [frame, way] = nextFrame(this.subject.frame(), this.subject.count(), this.way, this.swing);
+    const [frame, way] = nextFrame(this.subject.frame(), this.range, this.way, this.swing);
     this.way = way;
     this.subject.show(frame);
     const second = Math.floor(now / 1000);

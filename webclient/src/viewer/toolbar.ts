@@ -29,6 +29,8 @@ export interface CineState {
   readonly swing: boolean;
   faster(step: 1 | -1): void;
   toggleSwing(): void;
+  isMarked(end: "first" | "last"): boolean;
+  mark(end: "first" | "last"): void;
 }
 
 export class Toolbar {
@@ -108,6 +110,9 @@ export class Toolbar {
     this.chips.append(element("output", { class: "rate" }, rate + real));
     this.chip("+", false, () => cine.faster(1), this.t("faster"));
     this.chip(this.t("swing"), cine.swing, () => cine.toggleSwing());
+    const ends = { first: "cineFirst", last: "cineLast" } as const;
+    for (const end of ["first", "last"] as const)
+      this.chip(this.t(ends[end]), cine.isMarked(end), () => cine.mark(end));
   }
 
   private windowChips(view: ViewState, modality: string): void {

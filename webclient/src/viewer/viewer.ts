@@ -378,6 +378,7 @@ export class Viewer implements LayerHost {
 
   openSeries(entry: SeriesEntry): void {
     this.cine.stop();
+    this.cine.unmark();
     const middle = entry.frame_count >= 3 && MIDDLE_FIRST.includes(entry.modality);
     this.change(initialState(entry.series, middle ? Math.floor(entry.frame_count / 2) : 0));
     this.refreshChips();
