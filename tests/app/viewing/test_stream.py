@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pydicom
 import pytest
 from PIL import Image
 from websockets.exceptions import ConnectionClosed
@@ -101,7 +102,12 @@ async def test_rule_3_open(house: House) -> None:
 
 
 async def test_rule_4_manifest(house: House) -> None:
-    study, series = await house.store(*ct_series(3, StudyDescription="王小明复查"))
+    files = ct_series(3, StudyDescription="王小明复查")
+    datasets = [pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True) for data in files]
+    uids = {
+        str(ds[name].value) for ds in datasets for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    }
+    study, series = await house.store(*files)
     cookie, _ = await house.share(study)
     async with viewing(house, cookie) as viewer:
         opened = await viewer.open(study)
@@ -113,12 +119,26 @@ async def test_rule_4_manifest(house: House) -> None:
         assert manifest["shared"]["windows"] == [[176, 2400]]
         assert [frame.get("position") for frame in manifest["frames"][1:]] == [[0, 0, 2.5], [0, 0, 5]]
         told = orjson.dumps([opened, manifest]).decode()
-        for secret in ("王", "小明", "P001", "2024", "1.2.", "2.25", "医院", "A1"):
+        for secret in (
+            "王",
+            "小明",
+            "P001",
+            "2024",
+            "1.2.",
+            "医院",
+            "A1",
+            *(uid.removeprefix("2.25.") for uid in uids),
+        ):
             assert secret not in told
+        names = {frame["sop_instance_uid"] for frame in (manifest["shared"], *manifest["frames"][1:])}
+        assert len(names) == 3  # one for each image, of this installation's own
     async with viewing(house, await house.staff()) as viewer:
         await viewer.open(study)
         await viewer.send(t="manifest", series=series)
-        assert (await viewer.text("manifest"))["manifest"]["acquisition"]["kvp"] == "120"
+        manifest = (await viewer.text("manifest"))["manifest"]
+        assert manifest["acquisition"]["kvp"] == "120"
+        own = {manifest["sop_instance_uid_root"] + frame["sop_instance_uid"] for frame in manifest["frames"][1:]}
+        assert own == {str(ds.SOPInstanceUID) for ds in datasets[1:]}
 
 
 async def test_rule_5_view(house: House) -> None:
