@@ -23,6 +23,7 @@ from render.errors import InvalidViewError
 PRESETS = Path(__file__).resolve().parent / "presets"
 ENTRIES = 2048
 _MOST_POINTS = 64
+_CURVE_STEPS = 16
 
 Colour = tuple[float, float, float]  # 0 … 255 each
 
@@ -116,15 +117,25 @@ class ColourMap:
     points: tuple[tuple[float, Colour], ...]
 
 
-def fusion_function(colour_map: str, low: float, high: float, opacity: float) -> TransferFunction:
-    """A fused layer: nothing below ``low``, the map's colours and rising opacity (per mm) up to ``high``."""
-    if not (math.isfinite(low) and math.isfinite(high) and low < high and 0 <= opacity <= 1):
+def fusion_function(colour_map: str, low: float, high: float, opacity: float, power: float = 1.0) -> TransferFunction:
+    """A fused layer: nothing below ``low``, the map's colours and opacity (per mm) rising to ``high`` with this
+    ``power`` of the share: above 1, what has taken up little hides less of what lies behind it."""
+    if not (math.isfinite(low) and math.isfinite(high) and low < high and 0 <= opacity <= 1 and 0.1 <= power <= 8):
         raise InvalidViewError(what="fusion range")
+    known = colour_maps_by_name(colour_map).points
+    places = [share for share, _ in known]
+    # A curve between the map's colours needs points of its own.
+    shares = places if power == 1 else sorted({*places, *(step / _CURVE_STEPS for step in range(_CURVE_STEPS + 1))})
     points = tuple(
-        TransferPoint(low + share * (high - low), opacity * share, colour)
-        for share, colour in colour_maps_by_name(colour_map).points
+        TransferPoint(low + share * (high - low), opacity * share**power, _mixed(known, places, share))
+        for share in shares
     )
     return TransferFunction(points, f"fusion-{colour_map}")
+
+
+def _mixed(known: tuple[tuple[float, Colour], ...], places: list[float], share: float) -> Colour:
+    red, green, blue = (float(np.interp(share, places, [colour[part] for _, colour in known])) for part in range(3))
+    return red, green, blue
 
 
 def colour_maps_by_name(name: str) -> ColourMap:

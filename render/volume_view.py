@@ -18,19 +18,20 @@ MOST_PLANES = 8
 @dataclass(frozen=True, slots=True)
 class FusionLayer:
     """How a second volume is shown within the first: a colour map over its values ``low`` … ``high``, ``opacity`` of
-    1 mm at ``high``."""
+    1 mm at ``high``, below it by this ``power`` of the share."""
 
     low: float
     high: float
     colour_map: str = "hot"
     opacity: float = 0.5
+    power: float = 1.0
 
     def __post_init__(self) -> None:
         self.function()
 
     def function(self) -> TransferFunction:
         """As a transfer function in the second volume's values. Raises InvalidViewError."""
-        return fusion_function(self.colour_map, self.low, self.high, self.opacity)
+        return fusion_function(self.colour_map, self.low, self.high, self.opacity, self.power)
 
 
 @dataclass(frozen=True, slots=True)

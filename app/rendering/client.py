@@ -155,7 +155,8 @@ class RenderClient:
         timeout_s: float = 30.0,
     ) -> RenderedPicture:
         """One encoded picture of a volume. ``op``: 'slab' (``view``: of a SlabView), 'volume' (of a rendering) or
-        'fusion' (of a FusionView; ``overlay``: ``series_key``, ``version`` and ``stack`` of the second series).
+        'fusion' (of a FusionView). ``overlay``: ``series_key``, ``version`` and ``stack`` of the second series of a
+        fusion, or of a rendering.
 
         ``complete`` of its meta tells the share of slices it was made of.
         """
@@ -185,6 +186,7 @@ class RenderClient:
         *,
         stack: int = 0,
         version: int = 0,
+        overlay: Mapping[str, int] | None = None,
     ) -> list[float] | None:
         """Where (LPS, mm) a rendering holds back half of the light at a pixel; None where it never does."""
         header, _ = await self.ask(
@@ -196,8 +198,23 @@ class RenderClient:
             view=dict(view),
             column=column,
             row=row,
+            overlay=overlay,
         )
         return header["place"]
+
+    async def stacks(self, institution_id: int, series_key: int, version: int = 0) -> dict[str, Any]:
+        """{stacks, count, version}: the volumes that a series has (app/rendering/volume_facts.py)."""
+        header, _ = await self.ask("stacks", institution_id=institution_id, series_key=series_key, version=version)
+        return {name: header[name] for name in ("stacks", "count", "version")}
+
+    async def histogram(
+        self, institution_id: int, series_key: int, *, stack: int = 0, version: int = 0
+    ) -> dict[str, Any]:
+        """How the values of a series' volume are spread, and the presets in its values."""
+        header, _ = await self.ask(
+            "histogram", institution_id=institution_id, series_key=series_key, stack=stack, version=version
+        )
+        return {**header["histogram"], "version": header["version"]}
 
     async def surface(
         self,

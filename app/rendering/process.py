@@ -25,8 +25,9 @@ from app.rendering.shown import Item, Shown
 from app.rendering.slabs import code_pixels, make_slab, slab_view
 from app.rendering.surfaces import SurfaceMaker
 from app.rendering.values import ValuesSource
+from app.rendering.volume_facts import describe_stacks, describe_values
 from app.rendering.volume_pictures import make_volume, pick_place
-from app.rendering.volumes import VolumeLoader, volume_key
+from app.rendering.volumes import ReadyVolume, VolumeLoader, volume_key
 from app.settings import Settings
 from dicomnet.database import Database
 from render.codec import register_plugins
@@ -193,20 +194,58 @@ class RenderProcess:
         """A rendering of the series' volume."""
         series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
         fields = header["view"]
-        ready = await self._volumes.get(
-            series, header.get("stack", 0), _WHOLE_VOLUME_S if fields.get("quality") == "refined" else 0.0
-        )
-        self._shown.look(header, self._volume_of(series, header))
-        cancel = Cancel()
-        make = partial(make_volume, ready, fields, header.get("coding", {}), cancel)
+        wait_s = _WHOLE_VOLUME_S if fields.get("quality") == "refined" else 0.0
+        other, cancel = header.get("overlay"), Cancel()
+        if other is None:
+            ready, overlay, shown = await self._volumes.get(series, header.get("stack", 0), wait_s), None, ()
+        else:
+            above = await self._series.get(header["institution_id"], other["series_key"], other["version"])
+            ready, overlay = await self._two_volumes(series, header, above, other, wait_s)
+            shown = (self._volume_of(above, other),)
+        self._shown.look(header, self._volume_of(series, header), *shown)
+        make = partial(make_volume, ready, fields, header.get("coding", {}), cancel, overlay)
         made, data = await self._scheduled(header, make, cancel)
+        if other is not None:
+            told = {"series": other["series_key"], "version": other["version"], "stack": other["stack"]}
+            made = {**made, "overlay": {**told, **made["overlay"]}}
         return {**made, "version": series.version}, data
+
+    async def _two_volumes(
+        self, series: OpenSeries, fields: Mapping[str, Any], above: OpenSeries, other: Mapping[str, Any], wait_s: float
+    ) -> tuple[ReadyVolume, ReadyVolume]:
+        """The volumes of two series that lie in one space. Raises OtherFrameOfReferenceError, what ``get`` raises."""
+        base, overlay = await asyncio.gather(
+            self._volumes.get(series, fields.get("stack", 0), wait_s), self._volumes.get(above, other["stack"], wait_s)
+        )
+        if not base.frame_of_reference_uid or base.frame_of_reference_uid != overlay.frame_of_reference_uid:
+            raise OtherFrameOfReferenceError
+        return base, overlay
+
+    async def _op_stacks(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """What volumes the series has."""
+        series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
+        plans = await self._volumes.plans(series)
+        described = await asyncio.to_thread(describe_stacks, series, plans)
+        return {"stacks": described, "count": len(plans), "version": series.version}, b""
+
+    async def _op_histogram(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """How the values of a volume are spread, and the presets in its values."""
+        series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
+        ready = await self._volumes.get(series, header.get("stack", 0))
+        describe = partial(describe_values, ready)
+        told = await asyncio.get_running_loop().run_in_executor(self._threads, describe)
+        return {"histogram": told, "version": series.version}, b""
 
     async def _op_pick(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """A place in the series' volume by a pixel of its rendering."""
         series = await self._series.get(header["institution_id"], header["series_key"], header.get("version", 0))
-        ready = await self._volumes.get(series, header.get("stack", 0))
-        pick = partial(pick_place, ready, header["view"], header["column"], header["row"])
+        other, overlay = header.get("overlay"), None
+        if other is None:
+            ready = await self._volumes.get(series, header.get("stack", 0))
+        else:
+            above = await self._series.get(header["institution_id"], other["series_key"], other["version"])
+            ready, overlay = await self._two_volumes(series, header, above, other, 0.0)
+        pick = partial(pick_place, ready, header["view"], header["column"], header["row"], overlay)
         return {"place": await asyncio.get_running_loop().run_in_executor(self._threads, pick)}, b""
 
     async def _op_fusion(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -216,11 +255,7 @@ class RenderProcess:
         wait_s = _WHOLE_VOLUME_S if view.base.quality == "refined" else 0.0
         series = await self._series.get(institution_id, header["series_key"], header.get("version", 0))
         above = await self._series.get(institution_id, other["series_key"], other["version"])
-        base, overlay = await asyncio.gather(
-            self._volumes.get(series, header.get("stack", 0), wait_s), self._volumes.get(above, other["stack"], wait_s)
-        )
-        if not base.frame_of_reference_uid or base.frame_of_reference_uid != overlay.frame_of_reference_uid:
-            raise OtherFrameOfReferenceError
+        base, overlay = await self._two_volumes(series, header, above, other, wait_s)
         cancel = Cancel()
         self._shown.look(header, self._volume_of(series, header), self._volume_of(above, other))
         make = partial(make_fusion, base, overlay, view, header.get("coding", {}), cancel)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, cast
 
@@ -20,13 +21,14 @@ from render.errors import InvalidViewError
 from render.raycast import Cancel, VolumeRenderer, choose_renderer
 from render.request import JPEG, SlabView
 from render.scene import PreparedVolume
-from render.slab import corners_mm, render_slab
+from render.slab import choose_volume_voi, corners_mm, render_slab
 from render.slices import CrossingSlices
 from render.transfer import TransferFunction, TransferPoint, preset
 from render.volume import Volume
-from render.volume_view import VolumeView
+from render.volume_view import FusionLayer, VolumeView
 
 _THROUGH_MM = 1e5
+_OVERLAY_OPACITY, _OVERLAY_POWER = 0.3, 2.0  # of 1 mm where the window ends; below by the square of the share
 _AROUND = 1.05  # a preset camera shows this much more than the volume
 
 
@@ -54,18 +56,43 @@ def _prepared(volume: Volume) -> _Prepared:
         return kept
 
 
+@contextmanager
+def prepared_volume(volume: Volume) -> Iterator[PreparedVolume]:
+    """A volume as renderings use it, while nobody else does. Raises VolumeTooSmallError, VolumeTooLargeError."""
+    kept = _prepared(volume)
+    with kept.lock:
+        yield kept.volume
+
+
+@contextmanager
+def _both(first: _Prepared, second: _Prepared | None) -> Iterator[PreparedVolume | None]:
+    """Holds both; always in one order, so that two pictures of the same two volumes never wait for each other."""
+    wanted = [first] if second is None else sorted((first, second), key=id)
+    with ExitStack() as held:
+        for kept in wanted:
+            held.enter_context(kept.lock)
+        yield second and second.volume
+
+
 def make_volume(
-    ready: ReadyVolume, fields: Mapping[str, Any], coding: dict[str, Any], cancel: Cancel | None = None
+    ready: ReadyVolume,
+    fields: Mapping[str, Any],
+    coding: dict[str, Any],
+    cancel: Cancel | None = None,
+    overlay: ReadyVolume | None = None,
 ) -> tuple[dict[str, Any], bytes]:
-    """(what is told of the picture, its bytes). Raises InvalidViewError, VolumeTooSmallError, CancelledPictureError."""
+    """(what is told of the picture, its bytes). ``overlay``: in colour within the first.
+
+    Raises InvalidViewError, VolumeTooSmallError, CancelledPictureError.
+    """
     started = time.perf_counter()
     prepared = _prepared(ready.volume)
-    view = volume_view(fields, ready.volume)
+    view, told = _with_overlay(volume_view(fields, ready.volume), fields, ready, overlay)
     if view.transfer.blend == "maximum":
         pixels, step_mm, backend = _projection(prepared, view, cancel)
     else:
-        with prepared.lock:
-            picture = _renderer().render(prepared.volume, view, cancel=cancel)
+        with _both(prepared, _prepared(overlay.volume) if overlay else None) as fused:
+            picture = _renderer().render(prepared.volume, view, fused=fused, cancel=cancel)
         pixels, step_mm, backend = picture.pixels, picture.step_mm, picture.backend
     rendered = time.perf_counter()
     coded = code_pixels(pixels, view.media_type, coding)
@@ -84,7 +111,8 @@ def make_volume(
         "camera": asdict(view.camera),
         "transfer": view.transfer.name,
         "step_mm": step_mm,
-        "complete": ready.volume.report.complete_percent,
+        "complete": min(one.volume.report.complete_percent for one in (ready, overlay) if one is not None),
+        **told,
         "stacks": ready.stacks,
         "report": describe_report(ready.volume.report),
         "render_ms": round((rendered - started) * 1000, 2),
@@ -92,14 +120,56 @@ def make_volume(
     }, coded.data
 
 
-def pick_place(ready: ReadyVolume, fields: Mapping[str, Any], column: float, row: float) -> Point | None:
+def pick_place(
+    ready: ReadyVolume, fields: Mapping[str, Any], column: float, row: float, overlay: ReadyVolume | None = None
+) -> Point | None:
     """Where (LPS, mm) the view holds back half of the light at a pixel, or None. Raises InvalidViewError."""
     prepared = _prepared(ready.volume)
-    view = volume_view(fields, ready.volume)
+    view, _ = _with_overlay(volume_view(fields, ready.volume), fields, ready, overlay)
     if view.transfer.blend == "maximum":
         raise InvalidViewError(what="a place in a maximum")
-    with prepared.lock:
-        return _renderer().pick(prepared.volume, view, column, row)
+    with _both(prepared, _prepared(overlay.volume) if overlay else None) as fused:
+        return _renderer().pick(prepared.volume, view, column, row, fused=fused)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Fields that choose a window, as views of planes have them."""
+
+    voi: str
+    window_center: float | None
+    window_width: float | None
+
+
+def _with_overlay(
+    view: VolumeView, fields: Mapping[str, Any], ready: ReadyVolume, overlay: ReadyVolume | None
+) -> tuple[VolumeView, dict[str, Any]]:
+    """The view with its second volume, and what the header tells of that. Raises InvalidViewError."""
+    if overlay is None:
+        return view, {}
+    if view.transfer.blend == "maximum" or overlay.volume is ready.volume:
+        raise InvalidViewError(what="overlay")
+    wanted: Mapping[str, Any] = fields.get("overlay") or {}
+    window = _Window(wanted.get("voi", "file"), wanted.get("window_center"), wanted.get("window_width"))
+    if window.voi not in ("file", "auto", "window") or (
+        window.voi == "window" and None in (window.window_center, window.window_width)
+    ):
+        raise InvalidViewError(what="overlay_voi")
+    voi = choose_volume_voi(overlay.volume, window)
+    center, width = voi.center or 0.0, voi.width or 1.0
+    name, opacity = str(wanted.get("colour_map", "hot")), float(wanted.get("opacity", _OVERLAY_OPACITY))
+    layer = FusionLayer(center - width / 2, center + width / 2, name, opacity, _OVERLAY_POWER)
+    told = {
+        "stacks": overlay.stacks,
+        "window_center": center,
+        "window_width": width,
+        "voi": voi.kind,
+        "unit": overlay.volume.unit,
+        "colour_map": name,
+        "opacity": opacity,
+        "report": describe_report(overlay.volume.report),
+    }
+    return replace(view, fusion=layer), {"overlay": told}
 
 
 def _projection(prepared: _Prepared, view: VolumeView, cancel: Cancel | None) -> tuple[NDArray[np.uint8], float, str]:
@@ -179,8 +249,12 @@ def _slices(value: Any) -> CrossingSlices | None:
 
 
 def _transfer(value: Any) -> TransferFunction:
-    """A preset by name, or the points of the person's own: [value, opacity of 1 mm, [red, green, blue]]."""
+    """A preset by name, or the points of the person's own: [value, opacity of 1 mm, [red, green, blue]], alone or as
+    ``points`` of an object whose ``light`` is the preset that they are lit like."""
     if isinstance(value, str):
         return preset(value)
-    points = tuple(TransferPoint(float(at), float(opacity), point(colour)) for at, opacity, colour in value)
-    return TransferFunction(points)
+    given: Mapping[str, Any] = cast("Mapping[str, Any]", value) if isinstance(value, dict) else {"points": value}
+    points = tuple(TransferPoint(float(at), float(opacity), point(colour)) for at, opacity, colour in given["points"])
+    if given.get("light") is None:
+        return TransferFunction(points)
+    return replace(preset(given["light"]), points=points, name="custom", values="HU", blend="shaded")

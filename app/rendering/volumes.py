@@ -152,6 +152,10 @@ class VolumeLoader:
         done = making.whole if making.whole.done() else making.first
         return ReadyVolume(done.result(), len(planned.stacks), reference)
 
+    async def plans(self, series: OpenSeries) -> tuple[StackPlan, ...]:
+        """The volumes that a series has, as ``stack`` counts them: the fullest first. Raises WrongStackError."""
+        return (await self._plan(series)).stacks
+
     async def _plan(self, series: OpenSeries) -> _Planned:
         key = (series.institution_id, series.series_key, series.version)
         planned = self._plans.get(key)

@@ -31,6 +31,20 @@ def fusion_fields(fields: Mapping[str, Any], *, quality: str, webp: bool) -> dic
     return asdict(FusionView(parse_slab(fields, quality=quality, webp=webp), **values))
 
 
+def overlay_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """How the second series of a rendering looks (rule 31); judged where its volume is. Raises BadRequestError."""
+    values: dict[str, Any] = {}
+    for name in ("overlay_window_center", "overlay_window_width", "opacity"):
+        if fields.get(name) is not None:
+            values[name.removeprefix("overlay_")] = number(fields[name], name)
+    for name in ("overlay_voi", "colour_map"):
+        if fields.get(name) is not None:
+            if not isinstance(fields[name], str):
+                raise BadRequestError(what=name)
+            values[name.removeprefix("overlay_")] = fields[name]
+    return values
+
+
 async def check_one_patient(services: Services, institution_id: int, base: SeriesRow, overlay: SeriesRow) -> None:
     """Both series are opened; here they are held to be of one patient. Raises OtherPatientError.
 

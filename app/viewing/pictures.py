@@ -19,7 +19,14 @@ from app.viewing.flow import PREVIEW, TileViewport, Viewport, WantedTile, Wanted
 from app.viewing.link import Door, Link
 from app.viewing.preview import PreviewCoder
 from app.viewing.views import look_of, parse_qualities, parse_tiles, parse_view, tile_view
-from app.viewing.volume_views import check_volume_view, is_volume_view, picked, volume_header, volume_picture
+from app.viewing.volume_views import (
+    check_volume_view,
+    is_volume_view,
+    picked,
+    values_told,
+    volume_header,
+    volume_picture,
+)
 from dicomnet.archive.query import SeriesRow
 from render.cuts import CutHistory
 from render.request import StackView
@@ -93,14 +100,22 @@ class Pictures:
         self._cuts[name] = changed(self._cuts.get(name, CutHistory()), fields)
         return told(name, self._cuts[name])
 
-    async def pick(self, series: SeriesRow, fields: dict[str, Any]) -> dict[str, Any]:
+    async def pick(self, series: SeriesRow, fields: dict[str, Any], overlay: SeriesRow | None = None) -> dict[str, Any]:
         """Rule 28; the answer. Raises BadRequestError and what the render process answers instead."""
         name = str(fields.get("viewport", "0"))[:32]
         wish = with_kept_cuts({**fields, "kind": "volume"}, self._cuts.get(name, CutHistory()))
         check_volume_view(wish)
-        place = await picked(self._services.render, wish, self._principal.institution_id, series)
+        place = await picked(self._services.render, wish, self._principal.institution_id, series, overlay)
         await self._audit(series, "pick")
+        if overlay is not None:
+            await self._audit(overlay, "pick")
         return {"t": "picked", "viewport": name, "generation": fields.get("generation"), "place": place}
+
+    async def values(self, series: SeriesRow, fields: dict[str, Any]) -> dict[str, Any]:
+        """Rule 29; the answer. Raises BadRequestError and what the render process answers instead."""
+        told = await values_told(self._services.render, fields, self._principal.institution_id, series)
+        await self._audit(series, "histogram")
+        return told
 
     def want_tiles(self, series: SeriesRow, generation: int, frame: int, fields: dict[str, Any]) -> None:
         """Rule 21. Raises BadRequestError, InvalidViewError, StreamError."""

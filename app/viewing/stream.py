@@ -162,6 +162,10 @@ class Session:
                 await self._guarded(self._want_tiles, fields)
             case "pick":
                 await self._spawn(self._pick, fields)
+            case "histogram":
+                await self._spawn(self._histogram, fields)
+            case "stacks":
+                await self._spawn(self._stacks, fields)
             case "cuts":
                 await self._guarded(self._cut, fields)
             case "cancel":
@@ -238,11 +242,17 @@ class Session:
 
     async def _view(self, fields: dict[str, Any]) -> None:
         frame = 0 if is_volume_view(fields) else _whole(fields, "frame")
-        series, overlay = self._opened(fields), None
-        if fields.get("kind") == "fusion":
-            overlay = self._opened(fields, "overlay")
-            await check_one_patient(self._services, self._principal.institution_id, series, overlay)
+        series = self._opened(fields)
+        overlay = await self._overlay(series, fields, str(fields.get("kind")))
         self.pictures.want_view(series, _whole(fields, "generation"), frame, fields, overlay)
+
+    async def _overlay(self, series: SeriesRow, fields: dict[str, Any], kind: str) -> SeriesRow | None:
+        """The second series of a fusion (rule 26) or of a rendering that has one (rule 31)."""
+        if kind != "fusion" and (kind != "volume" or fields.get("overlay") is None):
+            return None
+        overlay = self._opened(fields, "overlay")
+        await check_one_patient(self._services, self._principal.institution_id, series, overlay)
+        return overlay
 
     async def _want_tiles(self, fields: dict[str, Any]) -> None:
         self.pictures.want_tiles(self._opened(fields), _whole(fields, "generation"), _whole(fields, "frame"), fields)
@@ -253,7 +263,19 @@ class Session:
 
     async def _pick(self, fields: dict[str, Any]) -> None:
         """Rule 28."""
-        await self._send_text(await self.pictures.pick(self._opened(fields), fields))
+        series = self._opened(fields)
+        overlay = await self._overlay(series, fields, "volume")
+        await self._send_text(await self.pictures.pick(series, fields, overlay))
+
+    async def _histogram(self, fields: dict[str, Any]) -> None:
+        """Rule 29."""
+        await self._send_text(await self.pictures.values(self._opened(fields), fields))
+
+    async def _stacks(self, fields: dict[str, Any]) -> None:
+        """Rule 30."""
+        series = self._opened(fields)
+        told = await self._services.render.stacks(self._principal.institution_id, series.series_key, series.version)
+        await self._send_text({"t": "stacks", "series": series.series_key, **told})
 
     async def _prefetch(self, fields: dict[str, Any]) -> None:
         frames = fields.get("frames")

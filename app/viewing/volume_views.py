@@ -11,7 +11,7 @@ from typing import Any
 
 from app.errors import BadRequestError
 from app.rendering.client import RenderClient, RenderedPicture
-from app.viewing.fusion_views import fusion_fields
+from app.viewing.fusion_views import fusion_fields, overlay_fields
 from app.viewing.slab_views import number, parse_slab, whole
 from app.viewing.views import PREVIEW_QUALITY, REFINED_QUALITY
 from dicomnet.archive.query import SeriesRow
@@ -68,13 +68,15 @@ def rendering_fields(fields: Mapping[str, Any], *, quality: str, webp: bool) -> 
             if not isinstance(fields[name], kinds):
                 raise BadRequestError(what=name)
             values[name] = fields[name]
+    if fields.get("overlay") is not None:
+        values["overlay"] = overlay_fields(fields)
     settled = quality == "refined" and webp
     return {**values, "quality": quality, "media_type": WEBP if settled else JPEG}
 
 
 _RENDERING: dict[str, tuple[type, ...]] = {
     "camera": (str, dict),
-    "transfer": (str, list),
+    "transfer": (str, list, dict),
     "clip_box": (list,),
     "cuts": (list,),
     "slices": (bool, dict),
@@ -97,10 +99,7 @@ async def volume_picture(
     generation: int,
 ) -> RenderedPicture:
     """The picture of a volume view. Raises what the render process answers instead."""
-    kind, second = str(fields["kind"]), None
-    if overlay is not None:
-        stack = _stack(fields, "overlay_stack")
-        second = {"series_key": overlay.series_key, "version": overlay.version, "stack": stack}
+    kind = str(fields["kind"])
     return await render.volume_picture(
         kind,
         institution_id,
@@ -112,19 +111,46 @@ async def volume_picture(
         viewer=viewer,
         viewport=viewport,
         generation=generation,
-        overlay=second,
+        overlay=_second(fields, overlay),
     )
 
 
+def _second(fields: Mapping[str, Any], overlay: SeriesRow | None) -> dict[str, int] | None:
+    if overlay is None:
+        return None
+    stack = _stack(fields, "overlay_stack")
+    return {"series_key": overlay.series_key, "version": overlay.version, "stack": stack}
+
+
 async def picked(
-    render: RenderClient, fields: Mapping[str, Any], institution_id: int, series: SeriesRow
+    render: RenderClient,
+    fields: Mapping[str, Any],
+    institution_id: int,
+    series: SeriesRow,
+    overlay: SeriesRow | None = None,
 ) -> list[float] | None:
     """Where (LPS, mm) ``column``, ``row`` of a rendering meet the body. Raises BadRequestError, rendering errors."""
     column, row = number(fields.get("column"), "column"), number(fields.get("row"), "row")
     view = rendering_fields(fields, quality="refined", webp=False)
     return await render.pick(
-        institution_id, series.series_key, view, column, row, stack=_stack(fields), version=series.version
+        institution_id,
+        series.series_key,
+        view,
+        column,
+        row,
+        stack=_stack(fields),
+        version=series.version,
+        overlay=_second(fields, overlay),
     )
+
+
+async def values_told(
+    render: RenderClient, fields: Mapping[str, Any], institution_id: int, series: SeriesRow
+) -> dict[str, Any]:
+    """Rule 29: the spread of a volume's values. Raises BadRequestError, rendering errors."""
+    stack = _stack(fields)
+    told = await render.histogram(institution_id, series.series_key, stack=stack, version=series.version)
+    return {"t": "histogram", "series": series.series_key, "stack": stack, **told}
 
 
 def volume_header(fields: Mapping[str, Any], picture: RenderedPicture) -> dict[str, Any]:

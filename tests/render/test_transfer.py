@@ -61,3 +61,17 @@ def test_tables_are_linear_between_points() -> None:
 def test_senseless_points_are_refused(points: Any) -> None:
     with pytest.raises(InvalidViewError):
         TransferFunction(tuple(TransferPoint(v, a, (0, 0, 0)) for v, a in points))
+
+
+def test_a_fused_layer_may_rise_by_a_power() -> None:
+    """Opacity follows the curve between the map's colours; the colours are the same."""
+    straight, curved = (fusion_function("hot", 0.0, 100.0, 0.5, power) for power in (1.0, 2.0))
+    tables = [make_tables(function, 1.0, (0, 1)) for function in (straight, curved)]
+    share = np.linspace(0, 1, len(tables[0].opacity))
+    np.testing.assert_allclose(tables[0].opacity, 0.5 * share, atol=1e-6)
+    np.testing.assert_allclose(tables[1].opacity, 0.5 * share**2, atol=6e-4)
+    red = [(table.colour >> np.uint32(20)).astype(int) for table in tables]
+    assert np.abs(red[0] - red[1]).max() <= 1
+    for power in (0.0, 9.0, float("nan")):
+        with pytest.raises(InvalidViewError):
+            fusion_function("hot", 0.0, 100.0, 0.5, power)
