@@ -31,19 +31,35 @@ CF_FN int cf_before(float place, int size) {
 
 CF_FN float cf_mix(float a, float b, float f) { return a + f * (b - a); }
 
-// Trilinear: x first, then y, then z.
+// Order in which the eight voxels of a linear sample are mixed. It is part of what a value is (float32 sums depend on it):
+// x, y, z; or, for planes along the axes, what lies between their voxels' planes first and what lies along their rows
+// last, so that whole rows are mixed at once.
+#define CF_XYZ 0
+#define CF_ZYX 1
+#define CF_YZX 2
+#define CF_XZY 3
+
+// Between voxels at distances 0 and a, with and without b, with and without c: along a first, then b, then c.
 template <typename T>
-CF_FN float cf_linear(const T* values, const CfGrid grid, float x, float y, float z) {
+CF_FN float cf_mix_cell(const T* at, long long a, long long b, long long c, float fa, float fb, float fc) {
+  const float p = cf_mix((float)at[0], (float)at[a], fa), q = cf_mix((float)at[b], (float)at[b + a], fa);
+  const float r = cf_mix((float)at[c], (float)at[c + a], fa), s = cf_mix((float)at[c + b], (float)at[c + b + a], fa);
+  return cf_mix(cf_mix(p, q, fb), cf_mix(r, s, fb), fc);
+}
+
+// Trilinear, mixed in an order as above.
+template <typename T>
+CF_FN float cf_linear_by(const T* values, const CfGrid grid, float x, float y, float z, int order) {
   const float cx = cf_within(x, grid.nx), cy = cf_within(y, grid.ny), cz = cf_within(z, grid.nz);
   const int ix = cf_before(cx, grid.nx), iy = cf_before(cy, grid.ny), iz = cf_before(cz, grid.nz);
   const float fx = cx - (float)ix, fy = cy - (float)iy, fz = cz - (float)iz;
   const long long row = grid.nx, slice = row * grid.ny;
   const long long dx = grid.nx > 1 ? 1 : 0, dy = grid.ny > 1 ? row : 0, dz = grid.nz > 1 ? slice : 0;
   const T* at = values + iz * slice + iy * row + ix;
-  const float a = cf_mix((float)at[0], (float)at[dx], fx), b = cf_mix((float)at[dy], (float)at[dy + dx], fx);
-  const float c = cf_mix((float)at[dz], (float)at[dz + dx], fx);
-  const float d = cf_mix((float)at[dz + dy], (float)at[dz + dy + dx], fx);
-  return cf_mix(cf_mix(a, b, fy), cf_mix(c, d, fy), fz);
+  if (order == CF_XYZ) return cf_mix_cell<T>(at, dx, dy, dz, fx, fy, fz);
+  if (order == CF_ZYX) return cf_mix_cell<T>(at, dz, dy, dx, fz, fy, fx);
+  if (order == CF_YZX) return cf_mix_cell<T>(at, dy, dz, dx, fy, fz, fx);
+  return cf_mix_cell<T>(at, dx, dz, dy, fx, fz, fy);
 }
 
 // Weights of cubic convolution, a = -1/2 (Keys 1981), as render/filters.py.

@@ -21,6 +21,7 @@ struct CfSlab {
   int width, height, samples;
   int kind;    // CF_LARGEST, CF_SMALLEST, CF_MEAN
   int cubic;   // 0: trilinear
+  int order;   // of mixing a linear sample: CF_XYZ …
   float start;    // largest or smallest value to begin with: what is beyond it cannot change the picture
   float enough;   // the ray may end when its value is beyond this
 };
@@ -54,7 +55,7 @@ CF_FN void cf_slab_add(const T* values, const CfSlab* slab, const CfRay ray, int
   const float fk = (float)k;
   const float x = ray.x + fk * slab->through[0], y = ray.y + fk * slab->through[1], z = ray.z + fk * slab->through[2];
   if (!cf_inside(slab->grid, x, y, z)) return;
-  const float s = slab->cubic ? cf_cubic<T>(values, slab->grid, x, y, z) : cf_linear<T>(values, slab->grid, x, y, z);
+  const float s = slab->cubic ? cf_cubic<T>(values, slab->grid, x, y, z) : cf_linear_by<T>(values, slab->grid, x, y, z, slab->order);
   if (slab->kind == CF_LARGEST)
     sum->value = s > sum->value ? s : sum->value;
   else if (slab->kind == CF_SMALLEST)

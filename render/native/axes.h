@@ -32,6 +32,12 @@ inline bool aligned_axes(const CfSlab& s, Axes* axes) {
   return s.samples == 1 || (s.through[axes->across] == 0.0f && s.through[axes->down] == 0.0f);
 }
 
+// The order of mixing of planes that native/axis_plane.h draws; CF_XYZ: of no other.
+inline int order_of(const Axes& axes) {
+  if (axes.across == 0) return axes.down == 1 ? CF_ZYX : CF_YZX;
+  return axes.across == 1 && axes.down == 2 ? CF_XZY : CF_XYZ;
+}
+
 // The voxel before a place, and the way from it to the next.
 struct Place {
   int index;

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define CF_ABI_VERSION 5
+#define CF_ABI_VERSION 7
 
 namespace {
 

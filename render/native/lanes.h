@@ -55,6 +55,34 @@ static inline float cf_lowest_lane(CfF value) {
   return least;
 }
 
+// 64 whole numbers of 16 bits cut to 0 to 255.
+CF_INLINE void cf_narrow(const CfI* values, unsigned char* out) {
+#if defined(__AVX512BW__)
+  const __m512i a = _mm512_packs_epi32((__m512i)values[0], (__m512i)values[1]);
+  const __m512i b = _mm512_packs_epi32((__m512i)values[2], (__m512i)values[3]);
+  const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+  _mm512_storeu_si512(out, _mm512_maskz_permutexvar_epi32(0xFFFF, order, _mm512_packus_epi16(a, b)));
+#elif defined(__AVX2__)
+  const __m256i order = _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0);
+  for (int i = 0; i < 2; ++i, values += 4, out += 32) {
+    const __m256i a = _mm256_packs_epi32((__m256i)values[0], (__m256i)values[1]);
+    const __m256i b = _mm256_packs_epi32((__m256i)values[2], (__m256i)values[3]);
+    _mm256_storeu_si256((__m256i*)out, _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), order));
+  }
+#elif defined(__SSE4_1__)
+  for (int i = 0; i < 4; ++i, values += 4, out += 16) {
+    const __m128i a = _mm_packs_epi32((__m128i)values[0], (__m128i)values[1]);
+    const __m128i b = _mm_packs_epi32((__m128i)values[2], (__m128i)values[3]);
+    _mm_storeu_si128((__m128i*)out, _mm_packus_epi16(a, b));
+  }
+#else
+  for (int i = 0; i < 64; ++i) {
+    const int value = values[i / CF_LANES][i % CF_LANES];
+    out[i] = (unsigned char)(value < 0 ? 0 : (value > 255 ? 255 : value));
+  }
+#endif
+}
+
 // Two neighbours (index, index + 1) of every lane as floats.
 struct CfPair {
   CfF first, second;

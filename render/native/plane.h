@@ -27,12 +27,6 @@ inline Box box_of_row(const CfSlab& s, int x, int y, int count) {
   return box;
 }
 
-// What one sample makes of the value to begin with: the largest or smallest.
-inline CfF reduced_once(const CfSlab& s, CfF sample) {
-  if (s.kind == CF_LARGEST) return sample > s.start ? sample : cf_all(s.start);
-  return sample < s.start ? sample : cf_all(s.start);
-}
-
 // Places of a strip's pixels; lanes behind its last column repeat it.
 struct Places {
   CfF x[kStripColumns / CF_LANES], y[kStripColumns / CF_LANES], z[kStripColumns / CF_LANES];

@@ -3,6 +3,7 @@
 #include "../kernels/slab.h"
 
 #include "aligned.h"
+#include "axis_plane.h"
 #include "crew.h"
 #include "packets.h"
 #include "plane.h"
@@ -49,6 +50,10 @@ template <typename T>
 int slab(const Source<T>& from, const CfSlab& s, const Target& to, int y_begin, int y_end) {
   // Pairs of neighbours are read at once: thin volumes go pixel by pixel.
   if (s.grid.nx < 2 || s.grid.ny < 2 || s.grid.nz < 2) return pixels(from.values, s, nullptr, to, y_begin, y_end);
+  if (s.order != CF_XYZ)
+    return axis_plane<T>(from.values, s, from.sheets, to, y_begin, y_end)
+               ? 0
+               : pixels(from.values, s, nullptr, to, y_begin, y_end);
   if (s.kind == CF_LARGEST) return drawn<T, CF_LARGEST>(from, s, to, y_begin, y_end);
   if (s.kind == CF_SMALLEST) return drawn<T, CF_SMALLEST>(from, s, to, y_begin, y_end);
   return drawn<T, CF_MEAN>(from, s, to, y_begin, y_end);

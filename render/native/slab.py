@@ -32,6 +32,7 @@ _WORTH_WAKING_NS = 100e3
 _ONE_CALL_NS = 8e6
 _FEWEST_TILES = 16  # of one call: a thread that has to wait for its core holds up little
 _WORTH_SHEETS = 1 << 14  # samples
+_ORDERS = {(0, 1): 1, (0, 2): 2, (1, 2): 3}  # CF_ZYX, CF_YZX, CF_XZY by the axes of columns and rows
 
 _Three = ctypes.c_float * 3
 
@@ -48,7 +49,7 @@ class Slab(ctypes.Structure):
     _fields_ = (
         ("grid", Grid),
         *((name, _Three) for name in ("origin", "across", "down", "through")),
-        *((name, ctypes.c_int) for name in ("width", "height", "samples", "kind", "cubic")),
+        *((name, ctypes.c_int) for name in ("width", "height", "samples", "kind", "cubic", "order")),
         ("start", ctypes.c_float),
         ("enough", ctypes.c_float),
     )
@@ -269,6 +270,14 @@ def _along_axes(plan: SlabPlan) -> bool:
     return not plan.cubic and plan.across.count(0.0) == 2 and plan.down.count(0.0) == 2
 
 
+def mixing_order(plan: SlabPlan) -> int:
+    """CfSlab::order: planes whose rows of voxels lie side by side have their own (kernels/sample.h)."""
+    if plan.samples > 1 or not _along_axes(plan):
+        return 0
+    across, down = (next(axis for axis in range(3) if vector[axis] != 0.0) for vector in (plan.across, plan.down))
+    return _ORDERS.get((across, down), 0)
+
+
 def _tile_rows(plan: SlabPlan) -> int:
     work = plan.width * min(plan.samples, 64) * (16 if plan.cubic else 1)
     return min(64, max(4, _TILE_SAMPLES // work // 4 * 4))
@@ -289,6 +298,7 @@ def slab_struct(volume: Volume, plan: SlabPlan) -> Slab:
         plan.samples,
         KINDS[plan.kind],
         int(plan.cubic),
+        mixing_order(plan),
         plan.start if plan.start is not None else (-infinity if rising else infinity),
         plan.enough if plan.enough is not None else (infinity if rising else -infinity),
     )

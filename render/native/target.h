@@ -28,6 +28,40 @@ inline CfI table_index(CfF value, const CfTable& table) {
   return cf_truncate(low < last ? low : last);
 }
 
+// What one sample makes of the value to begin with: the largest or smallest.
+inline CfF reduced_once(const CfSlab& s, CfF sample) {
+  if (s.kind == CF_LARGEST) return sample > s.start ? sample : cf_all(s.start);
+  return sample < s.start ? sample : cf_all(s.start);
+}
+
+// Whether the picture of values in [low, high] can be computed without cutting the table's indexes: the table is a ramp
+// from black to white or back, beyond whose ends the line goes on, and no number on the way is too large.
+inline bool is_straight(const Target& to, float low, float high) {
+  const float slope = to.ramp.slope, base = to.ramp.base, last = (float)(to.table.size - 1);
+  if (to.picture == nullptr || slope == 0.0f) return false;
+  const float a = slope > 0.0f ? base : last * slope + base, b = slope > 0.0f ? last * slope + base : base;
+  if (!(a < 1.0f && b >= 255.0f)) return false;
+  const float ends[2] = {(low - to.table.first) * to.table.steps, (high - to.table.first) * to.table.steps};
+  for (const float end : ends)
+    if (!(end < 1e9f && end > -1e9f && end * slope < 1e9f && end * slope > -1e9f)) return false;
+  return base < 1e9f && base > -1e9f;
+}
+
+// A straight table's numbers for whole vectors.
+struct Shade {
+  CfF first, steps, slope, base;
+};
+
+inline Shade shade_of(const Target& to) {
+  return {cf_all(to.table.first), cf_all(to.table.steps), cf_all(to.ramp.slope), cf_all(to.ramp.base)};
+}
+
+// Display values before they are cut to 0 to 255, which cf_narrow does.
+CF_INLINE CfI shaded(const Shade& by, CfF value) {
+  const CfI index = cf_truncate((value - by.first) * by.steps + 0.5f);
+  return cf_truncate(cf_float(index) * by.slope + by.base);
+}
+
 typedef cf_u8 CfBytes __attribute__((vector_size(CF_LANES)));
 
 // Display values of vectors of indexes that follow a ramp: no look-ups.
