@@ -151,6 +151,8 @@ STATUSES: Mapping[str, Statuses] = {
     "frame.": Statuses(422),
     "render.": Statuses(422),
     "volume.": Statuses(422),
+    "key_image.unknown_image": Statuses(404),
+    "key_image.too_many": Statuses(409),
     "surface.": Statuses(422),
     "surface.unavailable": Statuses(501),
     "surface.busy": Statuses(503),

@@ -22,6 +22,7 @@ from app.operations.lag import LAG
 from app.operations.routes import ROUTES as OPERATIONS_ROUTES
 from app.operations.static import ROUTES as STATIC_ROUTES
 from app.settings import Settings
+from app.viewing.key_image_routes import ROUTES as KEY_IMAGE_ROUTES
 from app.viewing.routes import ROUTES as VIEWING_ROUTES
 from app.viewing.surface_routes import ROUTES as SURFACE_ROUTES
 from app.viewing.values_routes import ROUTES as VALUES_ROUTES
@@ -32,6 +33,7 @@ TABLES: tuple[tuple[RouteSpec, ...], ...] = (
     ARCHIVE_ROUTES,
     VIEWING_ROUTES,
     VALUES_ROUTES,
+    KEY_IMAGE_ROUTES,
     SURFACE_ROUTES,
     DELIVERY_ROUTES,
     OPERATIONS_ROUTES,

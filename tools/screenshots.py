@@ -100,6 +100,18 @@ def _take(page: Page, folder: Path, name: str, device: str) -> None:
     print(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
+def _take_keys(page: Page, folder: Path) -> None:
+    """The card of keys while one is given a key that another has."""
+    page.keyboard.press("F1")
+    page.click("#card header button:has-text('改键')")
+    page.click('#card [data-key="angle"]')
+    page.keyboard.press("i")
+    page.wait_for_selector("#card .clash")
+    _take(page, folder, "keys", "desktop")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+
+
 def take_all(browser: Browser, url: str, username: str, password: str, folder: Path) -> None:
     """Every page on every device into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,6 +128,8 @@ def take_all(browser: Browser, url: str, username: str, password: str, folder: P
         page.goto(f"{url}/viewer/{first_study(staff, url, 'CT')}")
         settle(page)
         _take(page, folder, "viewer", device)
+        if device == "desktop":
+            _take_keys(page, folder)
         page.goto("about:blank")  # the same page with another hash is not loaded again
         page.goto(f"{url}/viewer/{first_study(staff, url, 'CT')}#volume")
         settle_volume(page)

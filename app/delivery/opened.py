@@ -13,7 +13,7 @@ from app.delivery import page
 from app.delivery.words import WORDS
 from app.errors import describe_error
 from app.http import preferred_language
-from app.identity.models import Principal
+from app.identity.models import KEYIMAGE_WRITE, Principal
 from app.services import Services
 from app.viewing.errors import NoPicturesError
 from app.viewing.prepared import PreparedPair, first_picture
@@ -163,6 +163,7 @@ def _boot(
         "label": subject.label,
         "overlay": subject.overlay,
         "patient_facing": subject.patient_facing,
+        "may_mark": KEYIMAGE_WRITE in principal.permissions,
         "close_url": subject.close_url,
         "share_until": None,
         "files": {name: path for name, path in page.client_files().items() if name in _LATER_FILES},

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 STUDY_LIST = "study.list"
 STUDY_VIEW = "study.view"
 SHARE_CREATE = "share.create"
+KEYIMAGE_WRITE = "keyimage.write"
 SURFACE_EXPORT = "surface.export"  # a surface shows a face: never of a share
 DICOMWEB_READ = "dicomweb.read"
 DICOMWEB_WRITE = "dicomweb.write"
@@ -17,14 +18,14 @@ INSTITUTION_ADMIN = "institution.admin"
 SELF = "self"  # own account: who am I, change password, log out
 
 _READER = frozenset({SELF, STUDY_LIST, STUDY_VIEW})
+_CLINICAL = frozenset({SHARE_CREATE, KEYIMAGE_WRITE, SURFACE_EXPORT, DICOMWEB_READ})
 
 # Deny by default: a role has what stands here and nothing else.
 ROLES: Mapping[str, frozenset[str]] = {
-    "super_admin": _READER
-    | {SHARE_CREATE, SURFACE_EXPORT, DICOMWEB_READ, DICOMWEB_WRITE, USER_ADMIN, INSTITUTION_ADMIN},
-    "hospital_admin": _READER | {SHARE_CREATE, SURFACE_EXPORT, DICOMWEB_READ, DICOMWEB_WRITE, USER_ADMIN},
-    "doctor": _READER | {SHARE_CREATE, SURFACE_EXPORT, DICOMWEB_READ},
-    "technician": _READER | {SHARE_CREATE, SURFACE_EXPORT, DICOMWEB_READ, DICOMWEB_WRITE},
+    "super_admin": _READER | _CLINICAL | {DICOMWEB_WRITE, USER_ADMIN, INSTITUTION_ADMIN},
+    "hospital_admin": _READER | _CLINICAL | {DICOMWEB_WRITE, USER_ADMIN},
+    "doctor": _READER | _CLINICAL,
+    "technician": _READER | _CLINICAL | {DICOMWEB_WRITE},
     "viewer": _READER,
     "dicomweb-read": frozenset({DICOMWEB_READ}),
     "dicomweb-write": frozenset({DICOMWEB_READ, DICOMWEB_WRITE}),

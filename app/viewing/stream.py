@@ -223,11 +223,12 @@ class Session:
         await self._send_text({"t": "opened", "study": study_key, "series": series})
 
     async def _follow(self, study_key: int) -> None:
-        """Rule 19."""
-        async with self._services.bus.subscribe(f"study:{study_key}:changed") as changed:
+        """Rules 19 and 32."""
+        marked = f"study:{study_key}:key_images"
+        async with self._services.bus.subscribe(f"study:{study_key}:changed", marked) as changed:
             while True:
-                await changed.get()
-                await self._send_text({"t": "changed", "study": study_key})
+                kind = "key_images" if await changed.get() == marked else "changed"
+                await self._send_text({"t": kind, "study": study_key})
 
     def _opened(self, fields: dict[str, Any], name: str = "series") -> SeriesRow:
         series = self._series.get(_whole(fields, name))

@@ -19,6 +19,8 @@ PROJECTIONS = frozenset({"DX", "CR", "MG", "PX", "IO", "XC", "RG", "OP", "SM", "
 BURNED_IN_MODALITIES = frozenset({"US", "SC", "XC", "OT", "ES", "GM", "IVUS", "DOC", "HC", "DMS", "OP", "ECG"})
 _NOT_PICTURES = frozenset({"SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "DOC", "SEG", "REG", "RWV"})
 
+_OWN_ROOT = "2.25."  # PS3.5 B.2
+
 
 async def open_study(services: Services, principal: Principal, study_key: int) -> list[SeriesRow]:
     """The study's series that have pictures. Raises StudyNotFoundError."""
@@ -81,11 +83,17 @@ def renamed_images(manifest: dict[str, Any], keyring: Keyring) -> dict[str, Any]
     def renamed(frame: dict[str, Any]) -> dict[str, Any]:
         if "sop_instance_uid" not in frame:
             return frame
-        digest = keyring.hmac("image name", f"{root}{frame['sop_instance_uid']}".encode())
-        return {**frame, "sop_instance_uid": str(int.from_bytes(digest[:8]))}
+        name = image_name(f"{root}{frame['sop_instance_uid']}", keyring)
+        return {**frame, "sop_instance_uid": name.removeprefix(_OWN_ROOT)}
 
     frames = [renamed(frame) for frame in manifest["frames"]]
-    return {**manifest, "sop_instance_uid_root": "2.25.", "shared": renamed(manifest["shared"]), "frames": frames}
+    return {**manifest, "sop_instance_uid_root": _OWN_ROOT, "shared": renamed(manifest["shared"]), "frames": frames}
+
+
+def image_name(sop_instance_uid: str, keyring: Keyring) -> str:
+    """What an image is called where identity is hidden: a keyed digest, always the same one for the same image."""
+    digest = keyring.hmac("image name", sop_instance_uid.encode())
+    return f"{_OWN_ROOT}{int.from_bytes(digest[:8])}"
 
 
 def key_series(rows: Sequence[SeriesRow]) -> SeriesRow:

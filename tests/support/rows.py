@@ -40,6 +40,8 @@ _STATEMENTS = (
     "values ($1, 1, 1, 'base', 1, 'file', 'v', 'image/jpeg', 'k', 1, 0, 1, 1, 'cpu')",
     "insert into viewing.frame_values (institution_id, instance_key, coder_version, object_key, dtype, shape, "
     "photometric_interpretation, frames) values ($1, 1, 'v', 'k', 'u8', '{1,1}', 'MONOCHROME2', '[]')",
+    "insert into viewing.key_image (institution_id, instance_key, frame_number, study_key, marked_by) "
+    "values ($1, 1, 1, 1, 'user:1')",
 )
 
 

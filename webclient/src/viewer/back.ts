@@ -62,3 +62,11 @@ export function listAddress(fallback: string): string {
     return fallback;
   }
 }
+
+/** To where the page was opened from: the list, the page before, or away. */
+export function leavePage(back: Back, fromList: boolean, listUrl: string): void {
+  if (fromList) back.leave();
+  else if (listUrl) location.assign(listAddress(listUrl));
+  else if (history.length > 1) back.leave();
+  else window.close();
+}

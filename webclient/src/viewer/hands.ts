@@ -13,6 +13,8 @@ const THROW_FADES_MS = 220;
 
 export class ViewerHands {
   private travel = 0;
+  /** Where the hand went down, CSS px of the stage: a dragged zoom leaves that point where it is. */
+  private from: readonly [number, number] = [0, 0];
   private gliding = 0;
   /** Who has the hand that is down: the view, a measurement, or what was opened at it. */
   private held: "view" | "measurement" | "menu" = "view";
@@ -50,13 +52,13 @@ export class ViewerHands {
     if (viewer.view.zoom > 1) viewer.change(panBy(viewer.view, dx, dy, viewer.image(), viewer.box()));
   }
 
-  private drag(dx: number, dy: number, x: number, y: number, button: number): void {
+  private drag(dx: number, dy: number, button: number): void {
     const tool = button === 1 ? "pan" : button === 2 ? "zoom" : this.viewer.tool;
     if (tool === "window") {
       const now = this.viewer.windowNow();
       const next = dragWindow(now.center, now.width, dx, dy);
       this.viewer.setWindow(next.center, next.width);
-    } else if (tool === "zoom") this.zoom(Math.exp(-dy / 150), ...this.at(x, y));
+    } else if (tool === "zoom") this.zoom(Math.exp(-dy / 150), ...this.from);
     else if (isMeasuring(tool)) return;
     else if (tool === "pan" || this.viewer.series.frame_count === 1) this.pan(dx, dy);
     else this.travelBy(dy);
@@ -102,6 +104,7 @@ export class ViewerHands {
     const { viewer } = this;
     this.rest();
     this.travel = 0;
+    this.from = this.at(x, y);
     const taken = button === 0 && viewer.measuring?.begin(...this.at(x, y), byFinger);
     this.held = taken ? "measurement" : "view";
     if (!taken) viewer.hold(true);
@@ -147,7 +150,7 @@ export class ViewerHands {
       begin: (x, y, button, byFinger) => this.begin(x, y, button, byFinger),
       drag: (dx, dy, x, y, button) => {
         if (this.held === "measurement") viewer.measuring?.move(...this.at(x, y));
-        else if (this.held === "view") this.drag(dx, dy, x, y, button);
+        else if (this.held === "view") this.drag(dx, dy, button);
       },
       pinch: (scale, dx, dy, x, y) => this.pinch(scale, dx, dy, x, y),
       tap: (x, y) => this.tap(x, y),

@@ -18,6 +18,8 @@ export interface Boot {
   label: string;
   overlay: Record<string, string>;
   patient_facing: boolean;
+  /** Whether key images may be marked. */
+  may_mark?: boolean;
   close_url: string;
   /** Built files that come later, by name. */
   files?: Record<string, string>;

@@ -1,6 +1,7 @@
 // What stands in the sheet behind the three dots.
 
 import { cycleOverlays } from "./overlay";
+import { togglePanel } from "./panel";
 import type { Viewer } from "./viewer";
 
 /** Remembered by a cookie, so that the page of the code is large as well. */
@@ -38,6 +39,11 @@ export function fillSheet(viewer: Viewer): void {
     viewer.refreshSoon();
   });
   elder.setAttribute("aria-pressed", String(isElder()));
+  const panel = sheet.add("panel", t("panel"), () => {
+    togglePanel(viewer.ui.root);
+    panel.setAttribute("aria-pressed", String(viewer.ui.root.classList.contains("narrow")));
+  });
+  panel.classList.add("desktop");
   const keys = sheet.add("keys", t("keys"), () => viewer.card.toggle());
   keys.classList.add("desktop");
   sheet.add("language", t("language"), () => switchLanguage(boot.language));

@@ -4,6 +4,9 @@ import { element } from "./dom";
 import type { SeriesEntry } from "./manifest";
 
 export class Strip {
+  /** Series that have key images. */
+  private starred: ReadonlySet<number> = new Set();
+
   constructor(
     private readonly nav: HTMLElement,
     private readonly open: (entry: SeriesEntry) => void,
@@ -19,6 +22,13 @@ export class Strip {
   mark(series: number): void {
     for (const thumb of this.nav.querySelectorAll<HTMLButtonElement>("button"))
       thumb.setAttribute("aria-current", String(thumb.dataset["series"] === String(series)));
+  }
+
+  /** Marks the series that have key images. */
+  star(series: ReadonlySet<number>): void {
+    this.starred = series;
+    for (const thumb of this.nav.querySelectorAll<HTMLButtonElement>("button"))
+      thumb.classList.toggle("starred", series.has(Number(thumb.dataset["series"])));
   }
 
   private thumb(entry: SeriesEntry): HTMLButtonElement {
@@ -42,6 +52,7 @@ export class Strip {
       element("span", {}, `${entry.number ?? ""}`),
       element("span", {}, `${entry.frame_count}`),
     );
+    button.classList.toggle("starred", this.starred.has(entry.series));
     button.addEventListener("click", () => this.open(entry));
     return button;
   }

@@ -15,17 +15,19 @@ import {
   type ViewState,
 } from "../viewport/state";
 import { Undo } from "../viewport/undo";
-import { Back, cameFromList, listAddress } from "./back";
+import { Back, cameFromList, leavePage } from "./back";
 import { Card } from "./card";
 import { Cine } from "./cine";
 import { build, type Elements } from "./dom";
 import { ViewerHands } from "./hands";
-import { actOf, keysOf } from "./keys";
+import { KeyImages } from "./keyimages";
+import { listenToKeys } from "./keys";
 import { Link, linkedMeasurements, linkedView } from "./link";
 import { type Boot, frameInfo, type Manifest, type SeriesEntry } from "./manifest";
 import { fillSheet, isElder } from "./menu";
 import { Notice } from "./notice";
 import { refreshOverlay, showQuality } from "./overlay";
+import { restorePanel } from "./panel";
 import { PreviewLayer } from "./previews";
 import { Sheet } from "./sheet";
 import { Slider } from "./slider";
@@ -54,8 +56,9 @@ export class Viewer implements LayerHost {
   readonly cine: Cine;
   readonly study: Study;
   readonly card: Card;
+  readonly keyImages: KeyImages;
   private readonly slider: Slider;
-  private readonly strip: Strip;
+  readonly strip: Strip;
   readonly notice: Notice;
   readonly hands: ViewerHands;
   private readonly stream: Stream;
@@ -82,6 +85,7 @@ export class Viewer implements LayerHost {
     this.ui = build(this.t);
     this.stage = this.ui.stage;
     this.ui.root.classList.toggle("elder", isElder());
+    restorePanel(this.ui.root);
     this.fromList = cameFromList(boot.study);
     this.link = new Link(boot.study);
     this.view = linkedView(boot, location.hash) ?? initialState(boot.first.series, boot.first.frame);
@@ -101,8 +105,9 @@ export class Viewer implements LayerHost {
       this.scrollTo(frame);
     });
     this.sheet = new Sheet(this.ui.sheet, this.ui.more, this.back);
-    fillSheet(this);
     this.study = new Study(boot, this);
+    this.keyImages = new KeyImages(this);
+    fillSheet(this);
     this.stream = new Stream(boot.study, true, {
       picture: (header, bytes) => this.receive(header, bytes),
       message: (message) => this.hear(message),
@@ -112,16 +117,8 @@ export class Viewer implements LayerHost {
     this.add((host) => new PreviewLayer(this.ui.canvas, host));
     this.hands = new ViewerHands(this);
     this.hands.listen();
-    const keys = keysOf(this, this.hands);
-    this.card = new Card(keys, this.t, this.back);
+    this.card = new Card(listenToKeys(this, this.hands), this.t, this.back);
     this.ui.root.append(this.card.element);
-    window.addEventListener("keydown", (event) => {
-      const act = actOf(event, keys, this);
-      if (!act) return;
-      event.preventDefault();
-      this.hands.rest();
-      act();
-    });
     // An entry of the history that Back comes to holds an older view in its address.
     window.addEventListener("popstate", () => this.saveLink());
     this.strip.fill(boot.series);
@@ -291,6 +288,7 @@ export class Viewer implements LayerHost {
     const scale = scaleOf(view, this.image(), this.box());
     refreshOverlay(ui, { boot, manifest, series, state: of, wanted: view, picture, scale });
     this.measuring?.refresh();
+    this.keyImages.refresh();
   }
 
   // The stream --------------------------------------------------------------------------------------------------
@@ -317,6 +315,7 @@ export class Viewer implements LayerHost {
   }
 
   private hear(message: Record<string, unknown>): void {
+    if (this.keyImages.hear(message)) return;
     for (const layer of this.layers) if (layer.message?.(message)) return;
     if (this.study.hear(message)) return;
     if (message["t"] === "error") this.complain(message);
@@ -366,6 +365,7 @@ export class Viewer implements LayerHost {
     for (const layer of this.layers) layer.clear();
     this.measurements = [];
     this.measuring?.refresh();
+    this.keyImages.clear();
     this.ui.strip.replaceChildren();
     this.stage.classList.remove("live");
     for (const first of this.stage.querySelectorAll("img")) first.remove();
@@ -490,9 +490,6 @@ export class Viewer implements LayerHost {
   }
 
   leave(): void {
-    if (this.fromList) this.back.leave();
-    else if (this.boot.close_url) location.assign(listAddress(this.boot.close_url));
-    else if (history.length > 1) this.back.leave();
-    else window.close();
+    leavePage(this.back, this.fromList, this.boot.close_url);
   }
 }
