@@ -166,7 +166,7 @@ class NativeBackend:
             source.shape[1],
             *_arguments(tx),
             *_arguments(ty),
-            *(a(table.entries), table.first, table.steps, len(table.entries)),
+            *(a(table.entries), table.first, table.steps, len(table.entries), *(table.ramp or (0.0, 0.0))),
             a(out),
         )
         self._run(getattr(self._library, name), before, out.shape[0], _work(source, out, ty))

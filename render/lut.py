@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from render.frame import Frame, Lut
 
 _FINE_ENTRIES = 4096
 _FLOAT_ENTRIES = 65535.0
+_NUDGES = (0.0, 1e-4, -1e-4, 1e-3, -1e-3, 3e-5, -3e-5, 1e-2, -1e-2)
 
 # CT windows (width, level) by key, in the order of the interface.
 CT_WINDOWS: Mapping[str, tuple[float, float]] = {
@@ -76,6 +79,9 @@ def display_table(frame: Frame, voi: Voi, invert: bool) -> DisplayTable:
 
     Values are cut, not rounded, as DCMTK does: 255 only where the window ends.
     """
+    line = _line_of(frame, voi, invert)
+    if line is not None:
+        return _line_table(line)
     _, _, offset = frame.index
     low, high, steps = _table_range(frame, voi)
     stored = low + np.arange(round((high - low) * steps) + 1, dtype=np.float64) / steps + offset
@@ -89,6 +95,85 @@ def display_table(frame: Frame, voi: Voi, invert: bool) -> DisplayTable:
         shown = 1.0 - shown
     entries = np.floor(shown * 255.0 + 1e-6).astype(np.uint8)
     return DisplayTable(255 - entries if invert else entries, low, steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """All that a table depends on where a window follows a rescale of whole numbers: frames of a series share it."""
+
+    lowest: int
+    highest: int
+    slope: float
+    intercept: float  # with the index image's offset
+    center: float
+    width: float
+    exact: bool
+    inverse: bool
+    inverted: bool
+
+
+def _line_of(frame: Frame, voi: Voi, invert: bool) -> _Line | None:
+    """None where the table is no line between two ends, or depends on the frame's own values."""
+    kind = frame.index[0].dtype
+    function = frame.voi_lut_function or "LINEAR"
+    if kind.kind not in "iu" or frame.modality_lut is not None or function == "SIGMOID":
+        return None
+    if voi.center is None or voi.width is None:
+        return None
+    whole = np.iinfo(kind)
+    intercept = frame.rescale_slope * frame.index[2] + frame.rescale_intercept
+    exact = function == "LINEAR_EXACT"
+    ends = (int(whole.min), int(whole.max), frame.rescale_slope, intercept)
+    return _Line(*ends, voi.center, voi.width, exact, frame.is_inverse, invert)
+
+
+@lru_cache(maxsize=256)
+def _line_table(line: _Line) -> DisplayTable:
+    """Entries over the window alone, the ends of which repeat."""
+    center = line.center if line.exact else line.center - 0.5
+    width = line.width if line.exact else line.width - 1.0
+    reach = max(width, 1.0) / 2
+    edges = [
+        min(max((edge - line.intercept) / line.slope, line.lowest), line.highest)  # infinite for the smallest slopes
+        for edge in (center - reach, center + reach)
+    ]
+    low = min(max(math.floor(min(edges)) - 1, line.lowest), line.highest - 1)
+    high = max(min(math.ceil(max(edges)) + 1, line.highest), low + 1)
+    steps = float(min(16, max(1, _FINE_ENTRIES // (high - low))))
+    stored = low + np.arange(round((high - low) * steps) + 1, dtype=np.float64) / steps
+    function = "LINEAR_EXACT" if line.exact else "LINEAR"
+    shown = apply_window(stored * line.slope + line.intercept, line.center, line.width, function)
+    if line.inverse:
+        shown = 1.0 - shown
+    entries = np.floor(shown * 255.0 + 1e-6).astype(np.uint8)
+    if line.inverted:
+        entries = 255 - entries
+    return DisplayTable(entries, float(low), steps, _ramp_of(line, entries, low, steps) if width > 0 else None)
+
+
+def _ramp_of(line: _Line, entries: NDArray[np.uint8], low: float, steps: float) -> tuple[float, float] | None:
+    width = line.width if line.exact else line.width - 1.0
+    center = line.center if line.exact else line.center - 0.5
+    slope = 255.0 * line.slope / width / steps
+    base = ((low * line.slope + line.intercept - center) / width + 0.5) * 255.0
+    if line.inverse:
+        slope, base = -slope, 255.0 - base
+    if line.inverted:
+        slope, base = -slope, 256.0 - base
+    return find_ramp(entries, slope, base)
+
+
+def find_ramp(entries: NDArray[np.uint8], slope: float, base: float) -> tuple[float, float] | None:
+    """(slope, base) near the given ones by which float32 gives every entry, cut at 0 and 255; None where none does.
+
+    A whole-number crossing that falls on an entry needs a little more or less.
+    """
+    places = np.arange(len(entries), dtype=np.float32)
+    for nudge in _NUDGES:
+        line = places * np.float32(slope) + np.float32(base + nudge)
+        if np.array_equal(np.clip(line, 0.0, 255.0).astype(np.uint8), entries):
+            return float(np.float32(slope)), float(np.float32(base + nudge))
+    return None
 
 
 def _table_range(frame: Frame, voi: Voi) -> tuple[float, float, float]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from render.backend import DisplayTable, Slabs
 from render.errors import InvalidViewError
-from render.lut import Voi, apply_window
+from render.lut import Voi, apply_window, find_ramp
 from render.native.slab import MOST_SAMPLES, NativeSlabs, SlabPlan
 from render.request import SlabView, Vector
 from render.volume import Volume
@@ -328,17 +328,9 @@ def _table(low: float, high: float, whole: bool, center: float, width: float, in
 def _ramp(
     entries: NDArray[np.uint8], begin: float, steps: float, center: float, width: float, inverse: bool
 ) -> tuple[float, float] | None:
-    """(slope, base) of a table that is a straight line cut at its ends: computed, it needs no look-ups.
-
-    Only where float32 gives every entry: a whole-number crossing that falls on an entry needs a little more or less.
-    """
+    """(slope, base) of a table that is a straight line cut at its ends: computed, it needs no look-ups."""
     slope = 255.0 / (max(width, 1.0 + 1e-6) - 1.0) / steps
     base = ((begin - (center - 0.5)) / (max(width, 1.0 + 1e-6) - 1.0) + 0.5) * 255.0
     if inverse:
         slope, base = -slope, 256.0 - base
-    places = np.arange(len(entries), dtype=np.float32)
-    for nudge in (0.0, 1e-3, -1e-3, 1e-2, -1e-2):
-        line = places * np.float32(slope) + np.float32(base + nudge)
-        if np.array_equal(np.clip(line, 0.0, 255.0).astype(np.uint8), entries):
-            return float(np.float32(slope)), float(np.float32(base + nudge))
-    return None
+    return find_ramp(entries, slope, base)

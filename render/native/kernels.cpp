@@ -1,12 +1,13 @@
-// CPU entry points over render/kernels/*.h, called by ctypes on tiles of rows. The fast path sums whole source rows
-// (vectorised over columns), then gathers columns (vectorised over outputs); it adds in the same order as
+// CPU entry points over render/kernels/*.h, called by ctypes on tiles of rows. Gray pictures: gray.h. Colour sums whole
+// source rows (vectorised over columns), then gathers columns (vectorised over outputs); both add in the same order as
 // cf_resample_pixel.
 #include "../kernels/resample.h"
 #include "../kernels/similarity.h"
+#include "gray.h"
 
 #include <stdlib.h>
 
-#define CF_ABI_VERSION 7
+#define CF_ABI_VERSION 8
 
 namespace {
 
@@ -27,21 +28,6 @@ int largest(const CfTaps& taps) {
   int most = 0;
   for (int i = 0; i < taps.outputs; ++i) most = taps.count[i] > most ? taps.count[i] : most;
   return most;
-}
-
-int first_used(const CfTaps& taps) {
-  int first = taps.start[0];
-  for (int i = 1; i < taps.outputs; ++i) first = taps.start[i] < first ? taps.start[i] : first;
-  return first;
-}
-
-int end_used(const CfTaps& taps) {
-  int end = 0;
-  for (int i = 0; i < taps.outputs; ++i) {
-    const int last = taps.start[i] + taps.count[i];
-    end = last > end ? last : end;
-  }
-  return end;
 }
 
 template <typename T>
@@ -79,38 +65,6 @@ void sum_columns(const float* __restrict row, const CfTaps& tx, int taps, int st
   }
 }
 
-bool is_identity(const CfTaps& taps, int begin, int end) {
-  for (int i = begin; i < end; ++i)
-    if (taps.count[i] != 1 || taps.weight[i] != 1.0f || taps.start[i] != taps.start[begin] + i - begin) return false;
-  return true;
-}
-
-template <typename T>
-void look_up(const T* at, const CfTable& table, int width, cf_u8* to) {
-  for (int x = 0; x < width; ++x)
-    to[x] = table.entries[cf_table_index((float)at[x], table.first, table.steps, table.size)];
-}
-
-template <typename T>
-int gray(const T* source, int stride, const CfTaps& tx, const CfTaps& ty, const CfTable& table, cf_u8* out, int y_begin,
-         int y_end) {
-  const int width = tx.outputs;
-  if (is_identity(tx, 0, width) && is_identity(ty, y_begin, y_end)) {
-    for (int y = y_begin; y < y_end; ++y)
-      look_up(source + (long long)ty.start[y] * stride + tx.start[0], table, width, out + (long long)y * width);
-    return 0;
-  }
-  const int begin = first_used(tx), end = end_used(tx), taps = largest(tx);
-  const Row row(end, taps), sums(width, 1);
-  if (row.get() == nullptr || sums.get() == nullptr) return 1;
-  for (int y = y_begin; y < y_end; ++y) {
-    sum_rows(source, stride, ty, y, begin, end, row.get());
-    sum_columns(row.get(), tx, taps, 1, 0, sums.get());
-    look_up(sums.get(), table, width, out + (long long)y * width);
-  }
-  return 0;
-}
-
 // One row of weighted sums over CF_SSIM_TAPS rows from `y`; `sums` holds five rows of `width` floats.
 void ssim_rows(const cf_u8* a, const cf_u8* b, int width, int y, const float* weight, float* __restrict sums) {
   float *__restrict sa = sums, *__restrict sb = sa + width, *__restrict saa = sb + width;
@@ -140,14 +94,16 @@ int cf_abi_version() { return CF_ABI_VERSION; }
 #define CF_GRAY(NAME, T)                                                                                           \
   int NAME(const T* source, int stride, const int* x0, const int* nx, const float* wx, int width, const int* y0,   \
            const int* ny, const float* wy, int height, const cf_u8* table, float first, float steps, int size,     \
-           cf_u8* out, int y_begin, int y_end) {                                                                   \
-    return gray<T>(source, stride, {x0, nx, wx, width}, {y0, ny, wy, height}, {table, first, steps, size}, out,    \
-                   y_begin, y_end);                                                                                \
+           float slope, float base, cf_u8* out, int y_begin, int y_end) {                                          \
+    return gray_rows<T>(source, stride, {x0, nx, wx, width}, {y0, ny, wy, height}, {table, first, steps, size},    \
+                        {slope, base}, out, y_begin, y_end)                                                        \
+               ? 0                                                                                                 \
+               : 1;                                                                                                \
   }                                                                                                                \
   /* The definition of kernels/resample.h, pixel by pixel, for the tests that hold the fast path against it. */    \
   int NAME##_definition(const T* source, int stride, const int* x0, const int* nx, const float* wx, int width,     \
                         const int* y0, const int* ny, const float* wy, int height, const cf_u8* table, float first, \
-                        float steps, int size, cf_u8* out, int y_begin, int y_end) {                               \
+                        float steps, int size, float, float, cf_u8* out, int y_begin, int y_end) {                 \
     const CfTaps tx = {x0, nx, wx, width}, ty = {y0, ny, wy, height};                                              \
     for (int y = y_begin; y < y_end; ++y)                                                                          \
       for (int x = 0; x < width; ++x)                                                                              \

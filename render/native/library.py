@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from render.errors import RenderError
 
-ABI_VERSION = 7
+ABI_VERSION = 8
 LIBRARIES = Path(__file__).resolve().parent / "lib"
 
 _POINTER = ctypes.c_void_p
 _INT = ctypes.c_int
 _FLOAT = ctypes.c_float
 _TAPS = [_POINTER, _POINTER, _POINTER, _INT]
-_GRAY = [_POINTER, _INT, *_TAPS, *_TAPS, _POINTER, _FLOAT, _FLOAT, _INT, _POINTER, _INT, _INT]
+_GRAY = [_POINTER, _INT, *_TAPS, *_TAPS, _POINTER, _FLOAT, _FLOAT, _INT, _FLOAT, _FLOAT, _POINTER, _INT, _INT]
 _RGB = [_POINTER, _INT, *_TAPS, *_TAPS, _POINTER, _INT, _INT]
 GRAY_KERNELS = ("cf_gray_u8", "cf_gray_i16", "cf_gray_u16", "cf_gray_f32")
 _SIGNATURES = {

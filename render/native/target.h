@@ -64,13 +64,22 @@ CF_INLINE CfI shaded(const Shade& by, CfF value) {
 
 typedef cf_u8 CfBytes __attribute__((vector_size(CF_LANES)));
 
+CF_INLINE CfBytes ramp_bytes(const Ramp& ramp, CfI index) {
+  const CfF value = cf_float(index) * ramp.slope + ramp.base;
+  const CfF cut = cf_least(cf_most(value, cf_all(0.0f)), cf_all(255.0f));
+  return __builtin_convertvector(cf_truncate(cut), CfBytes);
+}
+
 // Display values of vectors of indexes that follow a ramp: no look-ups.
 inline void store_ramp(const Ramp& ramp, const CfI* index, cf_u8* out, int count) {
-  for (int i = 0; i < count; i += CF_LANES) {
-    const CfF value = cf_float(index[i / CF_LANES]) * ramp.slope + ramp.base;
-    const CfF cut = cf_least(cf_most(value, cf_all(0.0f)), cf_all(255.0f));
-    const CfBytes shown = __builtin_convertvector(cf_truncate(cut), CfBytes);
-    memcpy(out + i, &shown, count - i < CF_LANES ? (size_t)(count - i) : sizeof shown);
+  int i = 0;
+  for (; i + CF_LANES <= count; i += CF_LANES) {  // of a known size: one store each
+    const CfBytes shown = ramp_bytes(ramp, index[i / CF_LANES]);
+    memcpy(out + i, &shown, sizeof shown);
+  }
+  if (i < count) {
+    const CfBytes shown = ramp_bytes(ramp, index[i / CF_LANES]);
+    memcpy(out + i, &shown, (size_t)(count - i));
   }
 }
 

@@ -82,15 +82,37 @@ def test_rgb_equals_the_oracle(backend: Backend, smooth: bool) -> None:
         assert np.abs(ours[..., channel] - exact).max() <= 0.5 + 1e-3
 
 
+@pytest.mark.parametrize("variant", _variants())
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_fast_path_equals_the_definition_bit_by_bit(dtype: Any) -> None:
-    native = NativeBackend(2)
-    source = _image(dtype, 150, 131)
-    tx, ty = make_taps(131, 3.5, 120.0, 57, True), make_taps(150, 0.0, 150.0, 40, True)
-    table = DisplayTable((np.arange(8192) % 251).astype(np.uint8), float(source.min()), 1.0)
+@pytest.mark.parametrize(
+    ("rows", "columns", "height", "width"), [(150, 131, 40, 57), (97, 300, 35, 201), (3, 2, 19, 33)]
+)
+@pytest.mark.parametrize("is_line", [False, True])
+def test_the_fast_path_equals_the_definition_bit_by_bit(
+    variant: str, dtype: Any, rows: int, columns: int, height: int, width: int, is_line: bool
+) -> None:
+    native = NativeBackend(2, library.load(library.LIBRARIES / f"kernels-{variant}.so"))
+    source = _image(dtype, rows, columns)
+    tx, ty = make_taps(columns, 0.5, columns * 0.9, width, True), make_taps(rows, 0.0, float(rows), height, True)
+    first = float(source.min())
+    table = DisplayTable((np.arange(8192) % 251).astype(np.uint8), first, 1.0)
+    if is_line:
+        entries = np.clip(np.arange(4000, dtype=np.float32) * np.float32(0.0625) + np.float32(1.5), 0, 255)
+        table = DisplayTable(entries.astype(np.uint8), first, 1.0, (0.0625, 1.5))
     name = KERNELS[np.dtype(dtype)]
     fast = native.gray_by(name, source, tx, ty, table)
     assert np.array_equal(fast, native.gray_by(f"{name}_definition", source, tx, ty, table))
+
+
+@pytest.mark.parametrize("variant", _variants())
+@pytest.mark.parametrize("ramp", [None, (0.125, -3.0)])
+def test_an_image_as_it_is_becomes_its_tables_entries(variant: str, ramp: tuple[float, float] | None) -> None:
+    native = NativeBackend(1, library.load(library.LIBRARIES / f"kernels-{variant}.so"))
+    source = _image(np.int16, 33, 301)
+    line = np.clip(np.arange(3000, dtype=np.float32) * np.float32(0.125) - np.float32(3.0), 0, 255)
+    table = DisplayTable(line.astype(np.uint8), -500.0, 1.0, ramp)
+    shown = native.gray(source, make_taps(301, 0.0, 301.0, 301, True), make_taps(33, 0.0, 33.0, 33, True), table)
+    assert np.array_equal(shown, table.entries[np.clip(source.astype(int) + 500, 0, 2999)])
 
 
 def test_not_a_number_becomes_the_first_entry(backend: Backend) -> None:

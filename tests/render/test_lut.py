@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from render.engine import Engine
 from render.errors import InvalidFrameError
 from render.frame import Frame, Lut
-from render.lut import CT_WINDOWS, apply_window, choose_voi, palette_tables
+from render.lut import CT_WINDOWS, Voi, apply_window, choose_voi, display_table, palette_tables
 from render.request import StackView
 
 
@@ -153,3 +153,39 @@ def test_impossible_frames_are_refused() -> None:
 def test_presets_are_positive_widths() -> None:
     assert CT_WINDOWS["lung"] == (1500, -600)
     assert all(width > 0 for width, _ in CT_WINDOWS.values())
+
+
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT"])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("invert", [False, True])
+@pytest.mark.parametrize(("slope", "intercept"), [(1.0, -1024.0), (-2.5, 7.0), (1e-300, 0.0)])
+@pytest.mark.parametrize("window", [*CT_WINDOWS.values(), (1, 40), (65536, 0), (1e9, 1e8)])
+def test_a_table_of_the_window_alone_shows_every_value_as_the_formula_does(
+    function: str, photometric: str, invert: bool, slope: float, intercept: float, window: tuple[float, float]
+) -> None:
+    frame = Frame(
+        ramp(low=-3000, count=8000),
+        photometric,
+        rescale_slope=slope,
+        rescale_intercept=intercept,
+        voi_lut_function=function,
+    )
+    width, center = window
+    table = display_table(frame, Voi(center, width, "window"), invert)
+    values = frame.values.astype(np.float64).ravel()
+    exact = apply_window(values * slope + intercept, center, width, function)
+    exact = np.floor((1 - exact if frame.is_inverse else exact) * 255 + 1e-6).astype(np.uint8)
+    places = np.clip(np.rint((values - table.first) * table.steps), 0, len(table.entries) - 1).astype(int)
+    assert np.array_equal(table.entries[places], 255 - exact if invert else exact)
+    if table.ramp is not None:
+        line = np.arange(len(table.entries), dtype=np.float32) * np.float32(table.ramp[0]) + np.float32(table.ramp[1])
+        assert np.array_equal(np.clip(line, 0, 255).astype(np.uint8), table.entries)
+
+
+def test_frames_of_a_series_share_the_table_of_a_window() -> None:
+    voi = Voi(40, 400, "window")
+    one, other = Frame(ramp(low=-900)), Frame(ramp(low=100))
+    table = display_table(one, voi, False)
+    assert display_table(other, voi, False) is table
+    assert table.ramp is not None
+    assert display_table(other, Voi(41, 400, "window"), False) is not table
