@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,11 @@ from render.volume import Volume
 _FINE_ENTRIES = 4096
 _MOST_ENTRIES = 65536
 _KEPT_DIRECTIONS = 16
+_KEPT_GEOMETRIES = 16
 _ON_GRID = 1e-5  # a direction this near to a voxel axis is that axis
 
 
-@dataclass(frozen=True)
-class SlabPicture:
+class SlabPicture(NamedTuple):
     """``pixels`` (y, x) uint8 and where they lie: middle, spacing and thickness after what was left open is settled."""
 
     pixels: NDArray[np.uint8]
@@ -76,24 +76,26 @@ def render_slab(
     volume: Volume, view: SlabView, slabs: Slabs | None = None, cancelled: Callable[[], bool] | None = None
 ) -> SlabPicture:
     """One picture. Raises InvalidViewError, CancelledPictureError."""
-    place = place_of(volume, view)
+    place, plan, thickness_mm = _geometry(volume, view)
     voi = choose_volume_voi(volume, view)
     inverse = volume.inverse != view.invert
     table = volume_table(volume, voi, inverse)
-    first, last = table.first, table.first + (len(table.entries) - 1) / table.steps
-    start, enough = (last, first) if view.kind == "minimum" else (first, last)
-    plan, thickness_mm = plan_of(volume, view, place, start=start, enough=enough)
+    if plan.samples > 1 and plan.kind != "mean":
+        first, last = table.first, table.first + (len(table.entries) - 1) / table.steps
+        start, enough = (last, first) if plan.kind == "minimum" else (first, last)
+        plan = replace(plan, start=start, enough=enough)
     kernels = slabs or choose_slabs()
     made = kernels.slab(volume, plan, table, outside=255 if inverse else 0, cancelled=cancelled)
     assert made.picture is not None  # noqa: S101  # a table was given
+    directions = place.directions
     return SlabPicture(
         made.picture,
         voi,
         made.backend,
         view.quality,
         place.center,
-        place.directions.across,
-        place.directions.down,
+        directions.across,
+        directions.down,
         place.spacing_mm,
         thickness_mm,
         plan.samples,
@@ -103,10 +105,33 @@ def render_slab(
 
 def slab_values(volume: Volume, view: SlabView, slabs: Slabs | None = None) -> NDArray[np.float32]:
     """Modality values (y, x) of the view, not a number where a ray misses the volume. Raises InvalidViewError."""
-    plan, _ = plan_of(volume, view, place_of(volume, view))
-    made = (slabs or choose_slabs()).slab(volume, plan, values=True)
+    made = (slabs or choose_slabs()).slab(volume, _geometry(volume, view)[1], values=True)
     assert made.values is not None  # noqa: S101  # asked for
     return made.values
+
+
+def _geometry(volume: Volume, view: SlabView) -> tuple[_Place, SlabPlan, float]:
+    """Place, plan and thickness of a view. Those of a few are kept: while a window is dragged they do not change."""
+    kept: dict[Any, tuple[_Place, SlabPlan, float]] = volume.extra.setdefault("geometries", {})
+    key = (
+        view.center_mm,
+        view.row_direction,
+        view.column_direction,
+        view.pixel_spacing_mm,
+        view.thickness_mm,
+        view.width,
+        view.height,
+        view.kind,
+        view.interpolation,
+        view.quality,
+    )
+    found = kept.get(key)
+    if found is None:
+        place = place_of(volume, view)
+        if len(kept) >= _KEPT_GEOMETRIES:
+            kept.clear()
+        found = kept[key] = (place, *plan_of(volume, view, place))
+    return found
 
 
 # Geometry -------------------------------------------------------------------------------------------------------

@@ -120,7 +120,10 @@ class AxisPlane {
   }
 
   void band(int x, int y, int rows) {
-    for (int r = 0; r < rows; ++r) mixed_row(y + r, mixed_[r]);
+    for (int r = 0; r < rows; ++r) {
+      expect_output(x, y + r);
+      mixed_row(y + r, mixed_[r]);
+    }
     if (columns_.picks == kOneLoad)
       across<kOneLoad>(x, y, rows);
     else if (columns_.picks == kTwoLoads)
@@ -129,9 +132,21 @@ class AxisPlane {
       across<kGathers>(x, y, rows);
   }
 
+  // A row's cache lines, most of which other work has put out since the last picture, are asked for while rows are mixed.
+  void expect_output(int x, int y) const {
+    const long long at = (long long)y * s_.width + x;
+    const int kLine = 64;
+    for (int i = 0; to_.reduced != nullptr && i < columns_.count; i += kLine / 4)
+      __builtin_prefetch(to_.reduced + at + i, 1, 3);
+    for (int i = 0; to_.picture != nullptr && i < columns_.count; i += kLine)
+      __builtin_prefetch(to_.picture + at + i, 1, 3);
+  }
+
   template <int PICKS>
   void across(int x, int y, int rows) {
-    const bool plain = s_.kind == CF_MEAN && sizeof(T) == 2;  // whole numbers: 0 + value is the value
+    // Whole numbers: 0 + value is the value, as is the larger of it and nothing.
+    const bool any = s_.kind == CF_MEAN || s_.start == (s_.kind == CF_LARGEST ? -__builtin_inff() : __builtin_inff());
+    const bool plain = any && sizeof(T) == 2;
     if (plain && to_.picture == nullptr)
       across<PICKS, kValues>(x, y, rows);
     else if (plain && straight_ && to_.reduced == nullptr)
@@ -208,8 +223,8 @@ class AxisPlane {
   Place depth_;
   PickedColumns columns_;
   int kept_[2];
-  float lines_[2][kSpan + 64];
-  float mixed_[kBand][kSpan + 64];
+  alignas(64) float lines_[2][kSpan + 64];
+  alignas(64) float mixed_[kBand][kSpan + 64];
 };
 
 // False where the view has another order of mixing, is not finite, or so small that its columns are far apart.

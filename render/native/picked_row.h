@@ -70,7 +70,8 @@ CF_INLINE CfF picked(const float* row, const Picks& p) {
   CfPair pair;
 #if defined(__AVX512F__)
   if (PICKS == kOneLoad) {
-    const __m512 all = _mm512_loadu_ps(from);
+    __m512 all = _mm512_loadu_ps(from);
+    __asm__("" : "+v"(all));  // one load for both: a load across cache lines costs more than a register
     pair = {(CfF)_mm512_maskz_permutexvar_ps(0xFFFF, (__m512i)p.at, all), (CfF)_mm512_maskz_permutexvar_ps(0xFFFF, (__m512i)p.next, all)};
   } else if (PICKS == kTwoLoads) {
     const __m512 low = _mm512_loadu_ps(from), high = _mm512_loadu_ps(from + 16);

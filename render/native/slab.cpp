@@ -119,28 +119,36 @@ extern "C" {
 
 // Status 0 = done, 1 = no memory. Rows [y_begin, y_end) of `picture` and `reduced` (either may be null) are written;
 // pixels whose ray misses the volume become `outside` and `missing`. cells.low null: nothing is skipped; sheets null:
-// there are none. `slope` and `base`: see Ramp.
-#define CF_VIEW(T)                                                                                               \
-  const T *values, const CfSlab *s, const CfCells *cells, const T *const *sheets, const CfTable *table,          \
-      float slope, float base, int outside, float missing, cf_u8 *picture, float *reduced
-#define CF_SLAB(NAME, T)                                                                                         \
-  int NAME(CF_VIEW(T), int y_begin, int y_end) {                                                                 \
-    const Target to = {*table, {slope, base}, (cf_u8)outside, missing, picture, reduced};                        \
-    const Source<T> from = {values, *cells, {sheets}};                                                           \
-    return slab<T>(from, *s, to, y_begin, y_end);                                                                \
-  }                                                                                                              \
-  /* All rows, tiles of `tile_rows` shared by `threads` of the crew. */                                           \
-  int NAME##_crew(CF_VIEW(T), int tile_rows, int threads) {                                                      \
-    const Target to = {*table, {slope, base}, (cf_u8)outside, missing, picture, reduced};                        \
-    const Source<T> from = {values, *cells, {sheets}};                                                           \
-    const Work<T> work = {from, *s, to};                                                                         \
-    return cf_crew_run(Work<T>::rows, &work, s->height, tile_rows, threads);                                     \
-  }                                                                                                              \
-  /* Pixel by pixel: without cells the definition, with cells what a CUDA thread does. */                        \
-  int NAME##_pixels(CF_VIEW(T), int y_begin, int y_end) {                                                        \
-    (void)sheets, (void)slope, (void)base;                                                                       \
-    const Target to = {*table, {0.0f, 0.0f}, (cf_u8)outside, missing, picture, reduced};                         \
-    return pixels<T>(values, *s, cells, to, y_begin, y_end);                                                     \
+// there are none. `slope` and `base`: see Ramp. One structure, which the host copies and completes for each picture.
+struct CfSlabCall {
+  const void *values, *sheets;
+  CfSlab slab;
+  CfCells cells;
+  CfTable table;
+  float slope, base;
+  int outside;
+  float missing;
+  cf_u8* picture;
+  float* reduced;
+};
+
+#define CF_SLAB(NAME, T)                                                                                           \
+  int NAME(const CfSlabCall* c, int y_begin, int y_end) {                                                          \
+    const Target to = {c->table, {c->slope, c->base}, (cf_u8)c->outside, c->missing, c->picture, c->reduced};      \
+    const Source<T> from = {(const T*)c->values, c->cells, {(const T* const*)c->sheets}};                          \
+    return slab<T>(from, c->slab, to, y_begin, y_end);                                                             \
+  }                                                                                                                \
+  /* All rows, tiles of `tile_rows` shared by `threads` of the crew. */                                             \
+  int NAME##_crew(const CfSlabCall* c, int tile_rows, int threads) {                                               \
+    const Target to = {c->table, {c->slope, c->base}, (cf_u8)c->outside, c->missing, c->picture, c->reduced};      \
+    const Source<T> from = {(const T*)c->values, c->cells, {(const T* const*)c->sheets}};                          \
+    const Work<T> work = {from, c->slab, to};                                                                      \
+    return cf_crew_run(Work<T>::rows, &work, c->slab.height, tile_rows, threads);                                  \
+  }                                                                                                                \
+  /* Pixel by pixel: without cells the definition, with cells what a CUDA thread does. */                          \
+  int NAME##_pixels(const CfSlabCall* c, int y_begin, int y_end) {                                                 \
+    const Target to = {c->table, {0.0f, 0.0f}, (cf_u8)c->outside, c->missing, c->picture, c->reduced};             \
+    return pixels<T>((const T*)c->values, c->slab, &c->cells, to, y_begin, y_end);                                 \
   }
 CF_SLAB(cf_slab_i16, cf_i16)
 CF_SLAB(cf_slab_u16, cf_u16)

@@ -6,7 +6,7 @@ import ctypes
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +27,17 @@ _TILE_SAMPLES = 1 << 17
 _ALIGNED_ROWS = 32  # native/aligned.h's blocks
 # Nanoseconds of one core per sample, measured (docs/render.md), and what they decide: what is shorter than the first is
 # not worth waking a thread for; what is shorter than the second is one call, asked before it whether it is still wanted.
-_ALIGNED_NS, _OBLIQUE_NS, _CUBIC_NS = 0.8, 2.5, 15.0
+_ROWS_NS, _ALIGNED_NS, _OBLIQUE_NS, _CUBIC_NS = 0.3, 0.8, 2.5, 15.0
 _WORTH_WAKING_NS = 100e3
 _ONE_CALL_NS = 8e6
 _FEWEST_TILES = 16  # of one call: a thread that has to wait for its core holds up little
 _WORTH_SHEETS = 1 << 14  # samples
 _ORDERS = {(0, 1): 1, (0, 2): 2, (1, 2): 3}  # CF_ZYX, CF_YZX, CF_XZY by the axes of columns and rows
 
+_ONE_THREAD, _EVERY_THREAD, _MANY_CALLS = range(3)
+_KEPT = 32
+
+_Byte = ctypes.c_char * 1
 _Three = ctypes.c_float * 3
 
 
@@ -72,21 +76,24 @@ class Table(ctypes.Structure):
     )
 
 
-_SLAB = [
-    ctypes.c_void_p,
-    ctypes.POINTER(Slab),
-    ctypes.POINTER(CellsOfSlab),
-    ctypes.c_void_p,
-    ctypes.POINTER(Table),
-    ctypes.c_float,
-    ctypes.c_float,
-    ctypes.c_int,
-    ctypes.c_float,
-    ctypes.c_void_p,
-    ctypes.c_void_p,
-    ctypes.c_int,
-    ctypes.c_int,
-]
+class SlabCall(ctypes.Structure):
+    """CfSlabCall of slab.cpp: a view and where its picture goes."""
+
+    _fields_ = (
+        ("volume", ctypes.c_void_p),
+        ("sheets", ctypes.c_void_p),
+        ("slab", Slab),
+        ("cells", CellsOfSlab),
+        ("table", Table),
+        *((name, ctypes.c_float) for name in ("slope", "base")),
+        ("outside", ctypes.c_int),
+        ("missing", ctypes.c_float),
+        ("picture", ctypes.c_void_p),
+        ("reduced", ctypes.c_void_p),
+    )
+
+
+_SLAB = [ctypes.POINTER(SlabCall), ctypes.c_int, ctypes.c_int]
 _CELLS = [ctypes.c_void_p, ctypes.POINTER(Grid), ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
 _SHEETS = [
     ctypes.c_void_p,
@@ -131,13 +138,25 @@ class SlabPlan:
     enough: float | None = None
 
 
-@dataclass(frozen=True)
-class SlabResult:
+class SlabResult(NamedTuple):
     """``picture`` (y, x) uint8 or None; ``values`` (y, x) float32 or None; ``backend`` that made them."""
 
     picture: NDArray[np.uint8] | None
     values: NDArray[np.float32] | None
     backend: str = "native"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A plan's call without its outputs, and how it is done. ``along_x``: see _along_x; ``threads``: see _division."""
+
+    plan: SlabPlan
+    call: SlabCall
+    shape: tuple[int, int]
+    type: str
+    along_x: tuple[float, float] | None
+    tile_rows: int
+    threads: int
 
 
 def _address(volume: Volume) -> int:
@@ -162,6 +181,7 @@ class NativeSlabs:
         self._library = variant or library.load()
         self._threads = threads or cores()
         library.declare(self._library, SIGNATURES)
+        self._crews = {kind: getattr(self._library, f"cf_slab_{kind}_crew") for kind in _TYPES.values()}
 
     def cells(self, volume: Volume) -> Cells:
         """Bounds of the volume's cells; kept with the volume."""
@@ -197,72 +217,119 @@ class NativeSlabs:
         takes the plain path, one pixel at a time; ``sheeted`` False the volume's own values (native/sheets.py). Raises
         CancelledPictureError.
         """
-        picture = np.empty((plan.height, plan.width), np.uint8) if table is not None else None
-        reduced = np.empty((plan.height, plan.width), np.float32) if values else None
-        a = library.address
-        cells = CellsOfSlab(None, None, 0, 0, 0)
+        ready = self._ready(volume, plan, skip)
+        call = SlabCall.from_buffer_copy(ready.call)
+        picture = reduced = None
+        if table is not None:
+            picture = np.empty(ready.shape, np.uint8)
+            call.picture = ctypes.addressof(_Byte.from_buffer(picture.data))
+            call.table = shown_by(table)
+            if table.ramp is not None:
+                call.slope, call.base = table.ramp
+            call.outside = outside
+        if values:
+            reduced = np.empty(ready.shape, np.float32)
+            call.reduced = ctypes.addressof(_Byte.from_buffer(reduced.data))
+            call.missing = missing
+        sheets = None
+        if ready.along_x is not None and sheeted and not pixels:
+            sheets = self._sheets(volume, ready)
+            if sheets is not None:
+                call.sheets = sheets.address
+        self._run(call, ready, pixels, cancelled)
+        return SlabResult(picture, reduced)
+
+    def _ready(self, volume: Volume, plan: SlabPlan, skip: bool) -> _Ready:
+        """What does not change from picture to picture of a plan; a few are kept with the volume."""
+        kept: dict[tuple[int, bool], _Ready] = volume.extra.setdefault("ready", {})
+        found = kept.get((id(plan), skip))
+        if found is not None and found.plan is plan:
+            return found
+        call = SlabCall(_address(volume), None, slab_struct(volume, plan))
         if skip and plan.kind != "mean" and plan.samples > CELL and not plan.cubic:
             bounds = self.cells(volume)
             depth, rows, columns = bounds.low.shape
-            cells = CellsOfSlab(a(bounds.low), a(bounds.high), columns, rows, depth)
-        shown = Table(None, 0.0, 1.0, 0)
-        if table is not None:
-            shown = Table(table.address, table.first, table.steps, len(table.entries))
-        sheets = None if pixels or not sheeted else self._sheets(volume, plan)
-        before = (
-            _address(volume),
-            slab_struct(volume, plan),
-            cells,
-            None if sheets is None else sheets.planes,
-            shown,
-            *((table.ramp if table is not None else None) or (0.0, 0.0)),
-            outside,
-            missing,
-            None if picture is None else a(picture),
-            None if reduced is None else a(reduced),
+            a = library.address
+            call.cells = CellsOfSlab(a(bounds.low), a(bounds.high), columns, rows, depth)
+        call.table = Table(None, 0.0, 1.0, 0)
+        if len(kept) >= _KEPT:
+            kept.clear()
+        found = kept[id(plan), skip] = _Ready(
+            plan,
+            call,
+            (plan.height, plan.width),
+            _TYPES[volume.values.dtype],
+            _along_x(volume, plan),
+            *_division(plan),
         )
-        self._run(before, f"cf_slab_{_TYPES[volume.values.dtype]}", plan, pixels, cancelled)
-        return SlabResult(picture, reduced)
+        return found
 
-    def _sheets(self, volume: Volume, plan: SlabPlan) -> SheetTable | None:
+    def _sheets(self, volume: Volume, ready: _Ready) -> SheetTable | None:
         """Planes x = constant that a view along x with columns along y can be drawn from."""
-        across, down = plan.across, plan.down
-        if across[0] or across[2] or not 0 < abs(across[1]) < 4 or down[0] or down[1] or plan.cubic:
-            return None  # native/aligned.h leaves smaller pictures to the oblique path
-        depth, rows, _ = volume.shape
-        if depth * rows < sheets_of.SMALLEST_PLANE or plan.width * plan.height * plan.samples < _WORTH_SHEETS:
-            return None
-        ends = plan.origin[0], plan.origin[0] + plan.through[0] * (plan.samples - 1)
-        if not all(math.isfinite(end) for end in ends):
-            return None
         kept = volume.extra.get("sheets")
         if kept is None:
             kept = volume.extra.setdefault("sheets", Sheets(volume.shape, volume.values.dtype))
-        make = getattr(self._library, f"cf_sheets_{_TYPES[volume.values.dtype]}")
+        assert ready.along_x is not None  # noqa: S101  # who calls has looked
+        ends = ready.along_x
+        found = kept.at_hand(*ends)
+        if found is not None:
+            return found
+        make = getattr(self._library, f"cf_sheets_{ready.type}")
 
         def made(first: int, count: int, out: NDArray[Any], apart: int) -> None:
             if make(_address(volume), _grid(volume), first, count, library.address(out), apart, self._threads):
                 raise MemoryError("native kernel")
 
-        return kept.table(min(ends), max(ends), made)
+        return kept.table(*ends, made)
 
-    def _run(
-        self, before: tuple[Any, ...], name: str, plan: SlabPlan, pixels: bool, cancelled: Callable[[], bool] | None
-    ) -> None:
-        aligned = _along_axes(plan)
-        rows = _ALIGNED_ROWS if aligned else _tile_rows(plan)
-        work_ns = plan.width * plan.height * plan.samples
-        work_ns *= _CUBIC_NS if plan.cubic else (_ALIGNED_NS if aligned else _OBLIQUE_NS)
-        if pixels or work_ns > _ONE_CALL_NS:
-            function = getattr(self._library, f"{name}_pixels" if pixels else name)
-            run_tiles(lambda begin, end: function(*before, begin, end), plan.height, rows, self._threads, cancelled)
+    def _run(self, call: SlabCall, ready: _Ready, pixels: bool, cancelled: Callable[[], bool] | None) -> None:
+        if pixels or ready.threads == _MANY_CALLS:
+            function = getattr(self._library, f"cf_slab_{ready.type}_pixels" if pixels else f"cf_slab_{ready.type}")
+            height, rows = ready.plan.height, ready.tile_rows
+            run_tiles(lambda begin, end: function(call, begin, end), height, rows, self._threads, cancelled)
             return
         if cancelled is not None and cancelled():
             raise CancelledPictureError
-        rows = min(rows, max(4, -(-plan.height // _FEWEST_TILES) // 4 * 4))
-        threads = self._threads if work_ns > _WORTH_WAKING_NS else 1
-        if getattr(self._library, f"{name}_crew")(*before, rows, threads):
+        threads = self._threads if ready.threads == _EVERY_THREAD else 1
+        if self._crews[ready.type](call, ready.tile_rows, threads):
             raise MemoryError("native kernel")
+
+
+def _along_x(volume: Volume, plan: SlabPlan) -> tuple[float, float] | None:
+    """Ends of the samples of a view along x with columns along y that sheets are worth their while for."""
+    across, down = plan.across, plan.down
+    if across[0] or across[2] or not 0 < abs(across[1]) < 4 or down[0] or down[1] or plan.cubic:
+        return None  # native/aligned.h leaves smaller pictures to the oblique path
+    depth, rows, _ = volume.shape
+    if depth * rows < sheets_of.SMALLEST_PLANE or plan.width * plan.height * plan.samples < _WORTH_SHEETS:
+        return None
+    ends = plan.origin[0], plan.origin[0] + plan.through[0] * (plan.samples - 1)
+    return (min(ends), max(ends)) if all(math.isfinite(end) for end in ends) else None
+
+
+def shown_by(table: DisplayTable) -> Table:
+    """CfTable of a display table; kept with it."""
+    kept = table.__dict__.get("native")
+    if kept is None:
+        kept = table.__dict__["native"] = Table(table.address, table.first, table.steps, len(table.entries))
+    return kept
+
+
+def _division(plan: SlabPlan) -> tuple[int, int]:
+    """(rows of a tile, threads) of a view: _ONE_THREAD, _EVERY_THREAD in one call, or _MANY_CALLS."""
+    aligned = _along_axes(plan)
+    rows = _ALIGNED_ROWS if aligned else _tile_rows(plan)
+    work_ns = plan.width * plan.height * plan.samples
+    if plan.cubic:
+        work_ns *= _CUBIC_NS
+    elif mixing_order(plan):
+        work_ns *= _ROWS_NS
+    else:
+        work_ns *= _ALIGNED_NS if aligned else _OBLIQUE_NS
+    if work_ns > _ONE_CALL_NS:
+        return rows, _MANY_CALLS
+    rows = min(rows, max(4, -(-plan.height // _FEWEST_TILES) // 4 * 4))
+    return rows, _EVERY_THREAD if work_ns > _WORTH_WAKING_NS else _ONE_THREAD
 
 
 def _along_axes(plan: SlabPlan) -> bool:
