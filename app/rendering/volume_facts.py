@@ -17,6 +17,7 @@ from render.stack import StackPlan
 from render.transfer import preset, preset_names
 
 MOST_STACKS = 128
+_ANY_DAY = "20000101"  # of files that tell the time alone
 _MOMENT = re.compile(r"(\d{14})(\.\d{1,6})?")
 
 
@@ -65,7 +66,8 @@ def _begun(series: OpenSeries, plan: StackPlan) -> datetime | None:
 
 def _moment(acquisition: dict[str, str]) -> datetime | None:
     """Of acquisition date and time (DA and TM, PS3.5 6.2)."""
-    text = acquisition.get("acquisition_date", "").strip() + acquisition.get("acquisition_time", "").strip()
+    day = acquisition.get("acquisition_date", "").strip() or _ANY_DAY
+    text = day + acquisition.get("acquisition_time", "").strip()
     found = _MOMENT.fullmatch(text)
     if found is None:
         return None

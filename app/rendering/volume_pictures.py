@@ -28,7 +28,7 @@ from render.volume import Volume
 from render.volume_view import FusionLayer, VolumeView
 
 _THROUGH_MM = 1e5
-_OVERLAY_OPACITY, _OVERLAY_POWER = 0.3, 2.0  # of 1 mm where the window ends; below by the square of the share
+_OVERLAY_OPACITY, _OVERLAY_POWER = 0.2, 4.0  # of 1 mm where the window ends, and how it falls below
 _AROUND = 1.05  # a preset camera shows this much more than the volume
 
 

@@ -90,6 +90,12 @@ describe("round trip", () => {
     const back = parseScreen(screenText(screenOf(1, view)))?.views[0] as ViewState;
     expect(back.zoom).toBeCloseTo(view.zoom, 8);
   });
+  it("keeps the phase, and what points are lit like", () => {
+    const screen = screenOf(1, { ...VOLUME, stack: 3, light: "lung" });
+    expect(parseScreen(screenText(screen))).toEqual(screen);
+    expect(parseScreen(screenText(screenOf(1, { ...VOLUME, stack: 0 })))).toEqual(screenOf(1, VOLUME));
+  });
+
   it("keeps a named transfer function", () => {
     const screen = screenOf(1, { ...VOLUME, transfer: "ct-bone" });
     expect(parseScreen(screenText(screen))).toEqual(screen);
@@ -145,6 +151,27 @@ describe("garbage is refused", () => {
     ["a direction that is none", { views: [{ ...PLANE, right: [0, 0, 0] }, null, null, null] }],
     ["a vector of four", { views: [{ ...PLANE, centerMm: [1, 2, 3, 4] }, null, null, null] }],
     ["a transfer function that is a path", { views: [{ ...VOLUME, transfer: "../x" }, null, null, null] }],
+    ["one point", { views: [{ ...VOLUME, transfer: [[0, 0, 0, 0, 1]] }, null, null, null] }],
+    [
+      "unsorted points",
+      {
+        views: [
+          {
+            ...VOLUME,
+            transfer: [
+              [1, 0, 0, 0, 1],
+              [0, 0, 0, 0, 1],
+            ],
+          },
+          null,
+          null,
+          null,
+        ],
+      },
+    ],
+    ["a light that is a path", { views: [{ ...VOLUME, light: "../x" }, null, null, null] }],
+    ["a phase that is none", { views: [{ ...VOLUME, stack: -1 }, null, null, null] }],
+    ["a phase between two", { views: [{ ...VOLUME, stack: 0.5 }, null, null, null] }],
     ["a colour beyond one", { views: [{ ...VOLUME, transfer: [[0, 2, 0, 0, 1]] }, null, null, null] }],
     [
       "a map that is a path",

@@ -23,6 +23,8 @@ export const MOST_CUTS = 64;
 /** Numbers of one cut. */
 const MOST_NUMBERS = 900;
 const MOST_POINTS = 64;
+const FEWEST_POINTS = 2;
+const MOST_STACKS = 10_000;
 const FARTHEST = 1e7;
 /** Image pixels: a label may stand outside the image, but not out of reach. */
 const FARTHEST_POINT = 1e6;
@@ -114,7 +116,14 @@ function planeView(from: Fields): PlaneView {
     ...windowOf(from),
     invert: flag(from["invert"]),
     fused: fusedOf(from["fused"]),
+    ...stackOf(from["stack"]),
   };
+}
+
+/** Links to the first volume, and from before there was a choice, have none. */
+function stackOf(value: unknown): { stack?: number } {
+  const found = value === undefined ? 0 : whole(value, 0, MOST_STACKS);
+  return found ? { stack: found } : {};
 }
 
 function nameOf(value: unknown): string {
@@ -136,12 +145,17 @@ function fusedOf(value: unknown): PlaneView["fused"] {
 
 function transferOf(value: unknown): VolumeView["transfer"] {
   if (typeof value === "string") return nameOf(value);
-  return list(value, MOST_POINTS).map((point) => {
+  const points = list(value, MOST_POINTS);
+  if (points.length < FEWEST_POINTS) throw new Refused("points");
+  let before = Number.NEGATIVE_INFINITY;
+  return points.map((point) => {
     const [at, ...rgba] = list(point, 5);
     const [red, green, blue, opacity] = rgba.map((part) => number(part, 0, 1));
     if (red === undefined || green === undefined || blue === undefined || opacity === undefined)
       throw new Refused("point");
-    return [number(at), red, green, blue, opacity];
+    const place = number(at, before);
+    before = place;
+    return [place, red, green, blue, opacity];
   });
 }
 
@@ -201,6 +215,8 @@ function volumeView(from: Fields): VolumeView {
     boxMm: boxOf(from["boxMm"]),
     slices: from["slices"] === undefined ? false : flag(from["slices"]),
     transfer: transferOf(from["transfer"]),
+    ...(from["light"] === undefined ? {} : { light: nameOf(from["light"]) }),
+    ...stackOf(from["stack"]),
     ...windowOf(from),
   };
 }

@@ -38,6 +38,8 @@ export interface PlaneView {
   readonly invert: boolean;
   /** A series laid over it in colour; null for none. */
   readonly fused: Fused | null;
+  /** Which of the series' volumes (phases); missing: the first. */
+  readonly stack?: number;
 }
 
 export interface Fused {
@@ -73,7 +75,7 @@ export type VolumeCut =
 export interface VolumeView {
   readonly kind: "volume";
   readonly series: number;
-  /** A series laid over it; null for none. */
+  /** A series within it, as the screen's planes show it; null for none. */
   readonly fused: number | null;
   readonly cameraMm: Vector;
   readonly targetMm: Vector;
@@ -86,6 +88,10 @@ export interface VolumeView {
   readonly slices: boolean;
   /** A named transfer function, or points of [value, red, green, blue, opacity], colours and opacity 0 to 1. */
   readonly transfer: string | readonly (readonly [number, number, number, number, number])[];
+  /** Of points: the name of the transfer function that they are lit like; missing: bone. */
+  readonly light?: string;
+  /** Which of the series' volumes (phases); missing: the first. */
+  readonly stack?: number;
   readonly windowCenter: number | null;
   readonly windowWidth: number | null;
 }

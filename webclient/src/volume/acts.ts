@@ -4,10 +4,15 @@ import type { Manifest, SeriesEntry } from "../viewer/manifest";
 import type { Viewer } from "../viewer/viewer";
 import type { Fused } from "../viewport/state";
 import { type Face, trimmed } from "./box";
+import type { Facts, Spread } from "./facts";
 import { type OverlayWindow, overlaysOf, type Span, spanOf, spanText, suvOf } from "./fusion";
 import type { Bounds } from "./geometry";
 import { History } from "./history";
+import { withStack } from "./phases";
+import { type SavedTransfer, save, savedTransfers } from "./saved";
 import { type PageState, type Projection, resetPage, straightened } from "./state";
+import { linked, type Points } from "./transfer";
+import type { VolumeWords } from "./words";
 
 export abstract class Acts {
   readonly history = new History();
@@ -15,6 +20,8 @@ export abstract class Acts {
   protected overlayWindow: OverlayWindow | null = null;
 
   abstract state: PageState;
+  abstract readonly words: VolumeWords;
+  abstract readonly facts: Facts;
   abstract readonly viewer: Viewer;
   /** The hand has left: what comes is another step. */
   abstract rest(): void;
@@ -66,7 +73,68 @@ export abstract class Acts {
   }
 
   setTransfer(transfer: string): void {
-    this.set({ transfer });
+    this.set({ transfer, points: null });
+  }
+
+  /** One that was kept under a name. */
+  takeSaved({ light, points }: SavedTransfer): void {
+    this.set({ transfer: light, points });
+  }
+
+  /** The kept functions of this kind of image. */
+  get saved(): readonly SavedTransfer[] {
+    return savedTransfers().filter((one) => one.modality === this.modality);
+  }
+
+  /** The kept function that is shown. */
+  get savedNow(): SavedTransfer | null {
+    const { points } = this.state;
+    const now = points && JSON.stringify(linked(points));
+    return (now && this.saved.find((one) => JSON.stringify(linked(one.points)) === now)) || null;
+  }
+
+  /** Keeps what is shown under a name. False where the browser keeps nothing. */
+  keep(name: string): boolean {
+    const { points, transfer: light } = this.state;
+    return points !== null && save({ name, modality: this.modality, light, points });
+  }
+
+  get ownName(): string {
+    return this.savedNow?.name ?? this.words.own;
+  }
+
+  get spread(): Spread | null {
+    return this.facts.spread(this.state.stack);
+  }
+
+  get spreadRefused(): string {
+    return this.facts.refused;
+  }
+
+  /** The transfer function as points; null until the server has told what the presets are in this volume's values. */
+  get points(): Points | null {
+    return this.state.points ?? this.spread?.presets[this.state.transfer] ?? null;
+  }
+
+  /** A modality value with its unit. */
+  valueText(value: number): string {
+    const factor = suvOf(this.viewer.study.manifest(this.state.series))?.factor ?? null;
+    if (factor !== null) return `SUV ${Number((value * factor).toPrecision(2))}`;
+    const unit = this.modality === "CT" ? "HU" : (this.facts.unit(this.state.stack) ?? "");
+    const text = Math.abs(value) < 10 ? Number(value.toPrecision(2)) : Math.round(value);
+    return `${text} ${unit}`.trim();
+  }
+
+  /** Another volume of the series. */
+  chooseStack(stack: number): void {
+    const { facts, state } = this;
+    if (stack !== state.stack) this.set(withStack(state, stack, this.bounds, facts.bounds(stack)));
+  }
+
+  /** The volume after or before this one. */
+  nextStack(step: number): void {
+    const count = this.facts.stacks.length;
+    if (count > 1) this.chooseStack((this.state.stack + step + count) % count);
   }
 
   setWindow(window: PageState["window"]): void {
@@ -90,6 +158,10 @@ export abstract class Acts {
   blend(opacity: number): void {
     const { fused } = this.state;
     if (fused) this.change({ ...this.state, fused: { ...fused, opacity } });
+  }
+
+  toggleWithin(): void {
+    this.set({ fusedWithin: !this.state.fusedWithin });
   }
 
   toMiddle(): void {

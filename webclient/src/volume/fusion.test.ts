@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { Manifest, SeriesEntry } from "../viewer/manifest";
-import { laid, nameOf, overlaysOf, spanOf, spanText, suvRefused, withSpan } from "./fusion";
+import {
+  densityOf,
+  laid,
+  nameOf,
+  overlayFields,
+  overlaysOf,
+  spanOf,
+  spanText,
+  suvRefused,
+  withSpan,
+} from "./fusion";
 import { volumeWords } from "./words";
 
 const entry = (series: number, modality: string, frame_count = 100): SeriesEntry => ({
@@ -15,6 +25,18 @@ const entry = (series: number, modality: string, frame_count = 100): SeriesEntry
 const [CT, PT, MR] = [entry(1, "CT"), entry(2, "PT"), entry(3, "MR")];
 
 describe("the second series", () => {
+  it("is told as fields of a view, with its own window where one was chosen", () => {
+    const fused = laid(null, 2);
+    expect(overlayFields(fused)).toEqual({ overlay: 2, colour_map: "hot" });
+    expect(overlayFields({ ...fused, windowCenter: 5, windowWidth: 10 })).toEqual({
+      overlay: 2,
+      colour_map: "hot",
+      overlay_voi: "window",
+      overlay_window_center: 5,
+      overlay_window_width: 10,
+    });
+    expect([densityOf(0), densityOf(0.6), densityOf(1)]).toEqual([0, 0.18, 0.5]);
+  });
   it("is of another kind, a PET first, and nothing lies over a PET", () => {
     expect(overlaysOf(CT, [CT, MR, entry(4, "CT"), entry(5, "PT", 3), PT])).toEqual([PT, MR]);
     expect(overlaysOf(PT, [CT, PT])).toEqual([]);

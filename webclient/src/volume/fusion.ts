@@ -20,6 +20,8 @@ export interface OverlayWindow {
 export const SUV_ENDS = [2.5, 5, 10, 15];
 const KINDS = ["PT", "NM", "MR", "CT"];
 const FEWEST_FRAMES = 8;
+/** Of 1 mm at the window's end, where nothing else is to be seen. */
+const MOST_DENSE = 0.5;
 const FIRST = { colourMap: "hot", opacity: 0.6, windowCenter: null, windowWidth: null };
 
 /** Series of another kind that can lie over one, PET first. The server sees to it that they share their space. */
@@ -54,6 +56,21 @@ export function spanOf(fused: Fused, told: OverlayWindow | null): Span | null {
   const width = fused.windowWidth ?? told?.window_width ?? null;
   return center === null || width === null ? null : { low: center - width / 2, high: center + width / 2 };
 }
+
+/** As fields of a view (rules 26 and 31 of docs/stream-protocol.md), without how much it covers. */
+export function overlayFields(fused: Fused): Record<string, unknown> {
+  const { series, colourMap, windowCenter, windowWidth } = fused;
+  return {
+    overlay: series,
+    colour_map: colourMap,
+    ...(windowWidth === null
+      ? {}
+      : { overlay_voi: "window", overlay_window_center: windowCenter, overlay_window_width: windowWidth }),
+  };
+}
+
+/** Opacity of 1 mm for a share of what covers a plane: along a way through the body all of it adds up. */
+export const densityOf = (opacity: number): number => Number((opacity ** 2 * MOST_DENSE).toFixed(4));
 
 /** The factor to SUV, or why there is none; null of a series that is no PET, or is not known yet. */
 export function suvOf(manifest: Manifest | undefined): Manifest["suv"] | null {

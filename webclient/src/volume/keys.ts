@@ -38,6 +38,9 @@ function acts(page: VolumePage): Record<string, () => void> {
     c: () => page.choose("cut"),
     s: () => page.nextBlade(),
     b: () => page.toggleSlices(),
+    e: () => page.toggleEditor(),
+    ",": () => page.nextStack(-1),
+    ".": () => page.nextStack(1),
     delete: () => page.chooseSide(),
     t: () => thicker(page),
     "0": () => page.setWindow(null),
@@ -59,7 +62,11 @@ function acts(page: VolumePage): Record<string, () => void> {
 /** What a key does; null where the page or a button keeps it. */
 export function keyOf(page: VolumePage, event: KeyboardEvent): (() => void) | null {
   if (event.isComposing || event.altKey) return null;
-  if (document.activeElement instanceof HTMLInputElement && event.key !== "Escape") return null;
+  const ofEditor = page.editor.keyOf(event);
+  if (ofEditor) return ofEditor;
+  const active = document.activeElement;
+  const isField = active instanceof HTMLInputElement || active instanceof HTMLSelectElement;
+  if (isField && event.key !== "Escape") return null;
   const onButton = document.activeElement instanceof HTMLButtonElement;
   if (onButton && (event.key === " " || event.key === "Enter")) return null;
   const held = event.ctrlKey || event.metaKey;

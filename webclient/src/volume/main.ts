@@ -5,6 +5,7 @@ import { element } from "../viewer/dom";
 import type { Viewer } from "../viewer/viewer";
 import type { PictureLayer } from "../viewport/layer";
 import type { ScreenState } from "../viewport/state";
+import editorStyles from "./editor.css?inline";
 import { VolumePage } from "./page";
 import { pageOfScreen } from "./state";
 import styles from "./volume.css?inline";
@@ -28,7 +29,9 @@ class VolumeLayer implements PictureLayer {
   }
 
   message(message: Record<string, unknown>): boolean {
-    const isMine = String(message["viewport"] ?? "").startsWith("volume-");
+    const kind = message["t"];
+    const isMine =
+      kind === "histogram" || kind === "stacks" || String(message["viewport"] ?? "").startsWith("volume-");
     if (isMine) this.page?.hear(message);
     return isMine;
   }
@@ -55,7 +58,7 @@ export function open(viewer: Viewer, screen: ScreenState | null = null, fused = 
     const made = new VolumeLayer();
     layer = made;
     viewer.add(() => made);
-    document.head.append(element("style", {}, styles));
+    document.head.append(element("style", {}, styles + editorStyles));
   }
   const mine = layer;
   if (mine.page) return;

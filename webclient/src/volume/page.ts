@@ -1,22 +1,22 @@
 // The page of three planes and the rendering of one series: one state, four pictures of it, tools that change it.
 
 import type { PictureHeader } from "../net/stream";
-import { element, icon } from "../viewer/dom";
+import { element } from "../viewer/dom";
 import type { Manifest } from "../viewer/manifest";
 import type { Viewer } from "../viewer/viewer";
 import { screenFragment } from "../viewport/serial";
-import type { VolumeCut } from "../viewport/state";
-import { Acts } from "./acts";
-import { fits } from "./cuts";
-import { laid } from "./fusion";
+import { Editor, type EditorHost } from "./editor";
+import { VIEWPORT as FACTS, Facts, stackStepMm } from "./facts";
+import type { OverlayWindow } from "./fusion";
 import { boundsOf, inside, stepMm, type Vector } from "./geometry";
 import { keyOf } from "./keys";
 import { Menu } from "./menu";
 import { Notice } from "./notice";
 import type { Pane, VolumeHeader } from "./pane";
-import { type PlaneHost, PlanePane, type PlaneTool } from "./plane";
-import { type RenderingHost, RenderingPane, type VolumeTool } from "./rendering";
-import { BLADES, type Blade } from "./scalpel";
+import { Phases, withStack } from "./phases";
+import { type PlaneHost, PlanePane } from "./plane";
+import { type RenderingHost, RenderingPane } from "./rendering";
+import { shellOf } from "./shell";
 import {
   initialPage,
   KINDS,
@@ -28,7 +28,8 @@ import {
   settled,
   withPlane,
 } from "./state";
-import { type Panel, PLANE_TOOLS, Tools, VOLUME_TOOLS } from "./tools";
+import { Steering } from "./steering";
+import { Tools } from "./tools";
 import { presetsOf, type VolumeWords, volumeWords } from "./words";
 
 const WIDE = "(min-width: 1024px)";
@@ -38,38 +39,29 @@ const MOST_RETRIES = 3;
 /** So long pictures wait to know where the volume lies; then they are asked for without. */
 const PLACE_MS = 2000;
 
-const includes = <T extends string>(list: readonly T[], name: string): name is T =>
-  (list as readonly string[]).includes(name);
-
-export class VolumePage extends Acts implements PlaneHost, RenderingHost {
+export class VolumePage extends Steering implements PlaneHost, RenderingHost, EditorHost {
   readonly words: VolumeWords;
   readonly root: HTMLElement;
   readonly plainSides: boolean;
   readonly menu: Menu;
+  readonly facts: Facts;
+  readonly editor: Editor;
+  readonly phases: Phases;
   state: PageState;
-  planeTool: PlaneTool = "page";
-  volumeTool: VolumeTool = "rotate";
-  blade: Blade = "curve";
-  radiusMm = 10;
-  panel: Panel = "page";
-  /** The picture that tools and keys mean. */
-  active: Kind = "axial";
-  private readonly planes: readonly PlanePane[];
-  private readonly rendering: RenderingPane;
+  protected readonly planes: readonly PlanePane[];
+  protected readonly rendering: RenderingPane;
+  protected readonly notice: Notice;
   private readonly panes: readonly Pane[];
   private readonly tabs = new Map<Shown, HTMLButtonElement>();
   private readonly tools: Tools;
-  private readonly notice: Notice;
   private readonly beneath: Element[];
   private readonly resizing: ResizeObserver;
   private known: Manifest | null = null;
   private failed: Kind | null = null;
-  private panels: Record<"plane" | "volume", Panel> = { plane: "page", volume: "look" };
   private waiting = true;
   private frame = 0;
   private saving = 0;
   private retries = 0;
-  private isOpen = true;
 
   constructor(
     readonly viewer: Viewer,
@@ -87,14 +79,23 @@ export class VolumePage extends Acts implements PlaneHost, RenderingHost {
     this.planes = PLANES.map((plane) => new PlanePane(plane, this));
     this.rendering = new RenderingPane(this);
     this.panes = [...this.planes, this.rendering];
+    this.facts = new Facts(
+      series,
+      boot.language,
+      (message) => viewer.send(message),
+      () => this.factsCame(),
+    );
+    this.editor = new Editor(this);
+    this.phases = new Phases(this.words, (stack) => this.chooseStack(stack));
     this.tools = new Tools(this);
     this.menu = new Menu(this);
+    for (const kind of [...KINDS, "all"] as const) this.tabs.set(kind, this.tab(kind));
     this.notice = new Notice(
       this.words,
       () => this.leave(),
       () => this.again(),
     );
-    this.root = this.build();
+    this.root = shellOf(this, [...this.tabs.values()], this.panes, this.tools, this.notice);
     this.beneath = [...viewer.ui.root.children];
     for (const part of this.beneath) part.toggleAttribute("inert", true);
     viewer.ui.root.append(this.root);
@@ -132,49 +133,16 @@ export class VolumePage extends Acts implements PlaneHost, RenderingHost {
     return { ...page, window, invert };
   }
 
-  private build(): HTMLElement {
-    const back = element("button", { type: "button", class: "icon", "aria-label": this.words.back });
-    back.append(icon("close"));
-    back.addEventListener("click", () => this.leave());
-    const { part, corners } = this.viewer.ui;
-    const name = (corners.tl.textContent ?? "").split("\n")[0] ?? "";
-    const title = element("h2", {}, [part.textContent ?? "", name].filter(Boolean).join(" · "));
-    const tabs = element("div", { class: "tabs", role: "group" });
-    for (const kind of [...KINDS, "all"] as const) {
-      const tab = element("button", { type: "button", class: kind }, this.words.names[kind] ?? kind);
-      tab.addEventListener("click", () => this.show(kind));
-      this.tabs.set(kind, tab);
-      tabs.append(tab);
-    }
-    const bar = element("div", { class: "volume-bar" }, back, title, tabs, this.menu.button);
-    const grid = element("div", { class: "panes" }, ...this.panes.map((pane) => pane.place));
-    const attributes = {
-      id: "volume",
-      role: "dialog",
-      "aria-label": this.viewer.t("volume"),
-      tabindex: "-1",
-    };
-    const note = element("p", { class: "volume-note" }, this.viewer.ui.note.textContent ?? "");
-    // The bar of tools is lowest on a phone; on a desktop it is first and the row of choices under it.
-    const foot = element("div", { class: "volume-foot" }, note, this.tools.row, this.tools.bar);
-    return element(
-      "div",
-      attributes,
-      bar,
-      this.notice.line,
-      this.notice.lost,
-      this.notice.said,
-      grid,
-      foot,
-      this.menu.sheet,
-      this.menu.card,
-      this.notice.box,
-    );
+  private tab(kind: Shown): HTMLButtonElement {
+    const tab = element("button", { type: "button", class: kind }, this.words.names[kind] ?? kind);
+    tab.addEventListener("click", () => this.show(kind));
+    return tab;
   }
 
   // The state ---------------------------------------------------------------------------------------------------
 
   protected override apply(next: PageState): void {
+    this.bounds = this.facts.bounds(next.stack) ?? this.bounds;
     this.state = this.bounds ? settled(next, this.bounds) : next;
     this.refreshSoon();
     this.saveSoon();
@@ -190,7 +158,7 @@ export class VolumePage extends Acts implements PlaneHost, RenderingHost {
     this.refreshSoon();
   }
 
-  private refreshSoon(): void {
+  protected override refreshSoon(): void {
     if (this.frame) return;
     this.frame = window.requestAnimationFrame(() => {
       this.frame = 0;
@@ -207,13 +175,25 @@ export class VolumePage extends Acts implements PlaneHost, RenderingHost {
     }
     this.root.dataset["active"] = this.active === "volume" ? "volume" : "plane";
     this.tools.refresh();
+    this.phases.show(this.facts.stacks, this.state.stack);
+    this.editor.show(this.panel === "curve" && this.rendering.isSeen);
+  }
+
+  /** The series' phases, or how values are spread, are known now. */
+  private factsCame(): void {
+    const { stack, crossMm } = this.state;
+    const box = this.facts.bounds(stack);
+    const isElsewhere = box && crossMm && inside(crossMm, box).some((at, axis) => at !== crossMm[axis]);
+    if (isElsewhere) this.apply(withStack(this.state, stack, this.bounds, box));
+    else if (box) this.apply(this.state);
+    else this.refreshSoon();
   }
 
   private learnPlace(): void {
     const manifest = this.viewer.study.manifest(this.state.series);
     if (!manifest || manifest === this.known) return;
     this.known = manifest;
-    this.bounds = boundsOf(manifest);
+    this.bounds = this.facts.bounds(this.state.stack) ?? boundsOf(manifest);
     this.apply(this.state);
   }
 
@@ -231,6 +211,8 @@ export class VolumePage extends Acts implements PlaneHost, RenderingHost {
 
   stepMm(direction: Vector): number {
     const manifest = this.viewer.study.manifest(this.state.series);
+    const stack = this.facts.stacks[this.state.stack];
+    if (stack) return stackStepMm(stack, direction);
     return manifest ? stepMm(manifest, direction) : 1;
   }
 
@@ -239,7 +221,8 @@ export class VolumePage extends Acts implements PlaneHost, RenderingHost {
     if (!this.isOpen || this.panes.every((pane) => !pane.isSeen)) return;
     const [axial, coronal, sagittal] = this.planes.map((pane) => pane.fieldMm);
     const fields = { axial, coronal, sagittal, volume: this.rendering.fieldMm } as Record<Kind, number>;
-    const screen = screenOfPage(this.viewer.boot.study, this.state, fields);
+    // Those of the images: whoever opens the link has them when he leaves the planes.
+    const screen = screenOfPage(this.viewer.boot.study, this.state, fields, this.viewer.measurements);
     if (!screen) return;
     history.replaceState(
       history.state,
@@ -248,121 +231,18 @@ export class VolumePage extends Acts implements PlaneHost, RenderingHost {
     );
   }
 
-  // Acts --------------------------------------------------------------------------------------------------------
-
-  show(shown: Shown): void {
+  override show(shown: Shown): void {
     this.root.dataset["shown"] = shown;
     for (const [name, tab] of this.tabs) tab.setAttribute("aria-pressed", String(name === shown));
     if (shown !== "all") this.touched(shown);
     this.apply({ ...this.state, shown });
   }
 
-  toggleAlone(kind: Kind): void {
-    this.show(this.state.shown === "all" ? kind : "all");
-  }
-
-  touched(kind: Kind): void {
-    if (kind === this.active) return;
-    const changes = (kind === "volume") !== (this.active === "volume");
-    this.active = kind;
-    // The row of the other kind of picture is of no use here.
-    if (changes) this.panel = this.panels[kind === "volume" ? "volume" : "plane"];
-    this.refreshSoon();
-  }
-
-  choose(panel: Panel): void {
-    this.panel = panel;
-    if (includes(VOLUME_TOOLS, panel)) {
-      if (panel === "rotate" || panel === "move" || panel === "scalpel") this.volumeTool = panel;
-      this.panels.volume = panel;
-      this.active = "volume";
-    } else if (includes(PLANE_TOOLS, panel)) {
-      this.panels.plane = panel;
-      if (panel !== "slab" && panel !== "fusion") this.planeTool = panel;
-      if (this.active === "volume") this.active = "axial";
-    }
-    const isSeen = this.state.shown === "all" || this.state.shown === this.active;
-    if (!isSeen) this.show(this.active);
-    this.refreshSoon();
-  }
-
-  private get plane(): PlanePane | undefined {
-    return this.planes.find((pane) => pane.kind === this.active);
-  }
-
-  step(layers: number): void {
-    this.plane?.step(layers);
-  }
-
-  end(which: 1 | -1): void {
-    this.plane?.end(which);
-  }
-
-  zoom(factor: number): void {
-    this.rest();
-    (this.plane ?? this.rendering).zoom(factor);
-    this.rest();
-  }
-
-  fit(): void {
-    this.rest();
-    (this.plane ?? this.rendering).fit();
-    this.rest();
-  }
-
-  turn(right: number, down: number): void {
-    this.rest();
-    this.rendering.rotate(right, down);
-    this.rest();
-  }
-
-  lookFrom(side: string): void {
-    this.rest();
-    this.rendering.lookFrom(side);
-    this.rest();
-  }
-
-  /** The first that can be in colour is. */
-  fuseFirst(): void {
-    const [first] = this.overlays;
-    if (!first) return;
-    this.fuse(laid(null, first.series));
-    this.choose("fusion");
-  }
-
-  /** Of the scalpel: what a drag draws. */
-  takeBlade(blade: Blade, radiusMm = this.radiusMm): void {
-    this.rendering.scalpel.cancel();
-    [this.blade, this.radiusMm] = [blade, radiusMm];
-    this.refreshSoon();
-  }
-
-  nextBlade(): void {
-    const isHeld = this.panel === "scalpel";
-    this.choose("scalpel");
-    if (isHeld) this.takeBlade(BLADES[(BLADES.indexOf(this.blade) + 1) % BLADES.length] as Blade);
-  }
-
-  cut(cut: VolumeCut): void {
-    // The last place of a stroke may come when the page is closed.
-    if (!this.isOpen) return;
-    const cuts = [...this.state.cuts, cut];
-    if (fits(cuts)) this.set({ cuts });
-    else this.notice.say(this.words.tooManyCuts);
-  }
-
-  /** The side of the curve or line that was drawn; false where none waits. */
-  chooseSide(): boolean {
-    const { asking } = this.rendering.scalpel;
-    this.rendering.scalpel.choose("inside");
-    return asking;
-  }
-
   /** Whatever lies on the page or waits for an answer; false when nothing does. */
   dismiss(): boolean {
     const { asking } = this.rendering.scalpel;
     if (asking) this.rendering.scalpel.cancel();
-    return asking || this.menu.dismiss();
+    return asking || this.editor.dismiss() || this.menu.dismiss();
   }
 
   /** The planes go through what was pointed at in the rendering. */
@@ -395,15 +275,24 @@ export class VolumePage extends Acts implements PlaneHost, RenderingHost {
       this.notice.close();
     }
     if (header.quality === "refined" && header.report) this.notice.report(header.report);
-    if (header.overlay && JSON.stringify(header.overlay) !== JSON.stringify(this.overlayWindow)) {
-      this.overlayWindow = header.overlay;
-      this.refreshSoon();
-    }
+    this.facts.learn(header.stacks ?? 1);
+    if (header.overlay) this.learnOverlay(header.overlay);
     if (!this.bounds) this.refreshSoon();
+  }
+
+  private learnOverlay({ window_center, window_width, unit = "" }: OverlayWindow): void {
+    const told = { window_center, window_width, unit };
+    if (JSON.stringify(told) === JSON.stringify(this.overlayWindow)) return;
+    this.overlayWindow = told;
+    this.refreshSoon();
   }
 
   /** A text message for one of the pictures. */
   hear(message: Record<string, unknown>): void {
+    if (message["viewport"] === FACTS || message["t"] === "histogram" || message["t"] === "stacks") {
+      this.facts.hear(message);
+      return;
+    }
     if (message["t"] === "picked" || message["of"] === "pick") this.rendering.picker.hear(message);
     else if (message["t"] === "error") this.complain(message);
   }
@@ -415,6 +304,12 @@ export class VolumePage extends Acts implements PlaneHost, RenderingHost {
       pane?.askLater();
       return;
     }
+    // A link to a phase that the series no longer has.
+    const what = (error["data"] as Record<string, unknown> | undefined)?.["what"];
+    if (error["code"] === "volume.wrong_stack" && what === "stack" && this.state.stack > 0) {
+      this.apply({ ...this.state, stack: 0 });
+      return;
+    }
     pane?.fail(this.words.failed);
     this.failed = pane?.kind ?? null;
     this.notice.complain(error, this.language);
@@ -422,7 +317,9 @@ export class VolumePage extends Acts implements PlaneHost, RenderingHost {
 
   online(connected: boolean): void {
     this.notice.offline(connected ? "" : this.viewer.t("offline"));
-    if (connected) this.rendering.distrust();
+    if (!connected) return;
+    this.facts.retry();
+    this.rendering.distrust();
   }
 
   /** All pictures anew: after an error, or when the series has other images. */
@@ -435,6 +332,7 @@ export class VolumePage extends Acts implements PlaneHost, RenderingHost {
   forget(series: number): void {
     if (series !== this.state.series) return;
     this.viewer.study.ask(series);
+    this.facts.forget();
     this.again();
   }
 
@@ -453,6 +351,7 @@ export class VolumePage extends Acts implements PlaneHost, RenderingHost {
     if (!this.isOpen) return;
     this.isOpen = false;
     for (const pane of this.panes) pane.stop();
+    this.facts.stop();
     window.clearTimeout(this.saving);
     window.cancelAnimationFrame(this.frame);
     window.removeEventListener("keydown", this.pressed, true);

@@ -33,6 +33,8 @@ export interface VolumeHeader extends PictureHeader {
   camera?: Camera & { parallel_scale_mm?: number | null };
   report?: VolumeReport;
   overlay?: OverlayWindow;
+  /** How many volumes the series has. */
+  stacks?: number;
 }
 
 /** What panes need of their page. */

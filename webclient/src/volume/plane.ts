@@ -3,6 +3,7 @@
 import { attachHands } from "../tools/gestures";
 import { clamp, dragWindow } from "../viewport/state";
 import { CrossLines, type Grab } from "./cross";
+import { overlayFields } from "./fusion";
 import {
   add,
   depthMm,
@@ -83,21 +84,11 @@ export class PlanePane extends Pane {
       window_center: state.window.center,
       window_width: state.window.width,
     };
-    const fused = state.fused && {
-      overlay: state.fused.series,
-      colour_map: state.fused.colourMap,
-      opacity: state.fused.opacity,
-      ...(state.fused.windowWidth === null
-        ? {}
-        : {
-            overlay_voi: "window",
-            overlay_window_center: state.fused.windowCenter,
-            overlay_window_width: state.fused.windowWidth,
-          }),
-    };
+    const fused = state.fused && { ...overlayFields(state.fused), opacity: state.fused.opacity };
     return {
       kind: fused ? "fusion" : "slab",
       series: state.series,
+      ...(state.stack ? { stack: state.stack } : {}),
       width,
       height,
       row_direction: this.look.right,

@@ -5,6 +5,7 @@ import type { VolumeCut } from "../viewport/state";
 import { clamp } from "../viewport/state";
 import { BoxDrawing, type Face, faceAt, svg } from "./box";
 import { type Drawn, KeptCuts } from "./cuts";
+import { densityOf, overlayFields } from "./fusion";
 import {
   axesOf,
   type Camera,
@@ -24,7 +25,8 @@ import {
 import { Pane, type PaneHost, type VolumeHeader } from "./pane";
 import { Picker } from "./picker";
 import { type Blade, Scalpel } from "./scalpel";
-import { PLANES } from "./state";
+import { fusedWithin, isWhole, PLANES } from "./state";
+import { sent } from "./transfer";
 
 export type VolumeTool = "rotate" | "move" | "scalpel";
 
@@ -34,6 +36,9 @@ export interface RenderingHost extends PaneHost {
   readonly cutting: boolean;
   readonly blade: Blade;
   readonly radiusMm: number;
+  /** What the person's own transfer function is called. */
+  readonly ownName: string;
+  readonly overlayTold: string;
   send(message: Record<string, unknown>): void;
   /** One cut more, as a step of its own. */
   cut(cut: VolumeCut): void;
@@ -44,8 +49,6 @@ export interface RenderingHost extends PaneHost {
 const AROUND = 1.06;
 const SMALLEST_MM = 5;
 const MARK_PX = 9;
-/** Largest values are found along the whole way: cuts do nothing to them on the server. */
-export const UNCUT = "mip";
 
 /** A ring with four short lines. */
 function markOf(): SVGElement {
@@ -114,14 +117,17 @@ export class RenderingPane extends Pane {
     const { state } = this.host;
     const placed = this.placed();
     const camera = placed ? { ...state.camera, parallel_scale_mm: placed.heightMm / 2 } : "A";
-    const { series, transfer } = state;
-    return { kind: "volume", series, ...this.pixels(), camera, transfer, ...this.parts() };
+    const { series, points } = state;
+    const transfer = points ? { points: sent(points), light: state.transfer } : state.transfer;
+    const stack = state.stack ? { stack: state.stack } : {};
+    return { kind: "volume", series, ...stack, ...this.pixels(), camera, transfer, ...this.parts() };
   }
 
-  /** Cuts and slices: nothing of them is in a picture of the largest values. */
+  /** Cuts, slices and the second volume: nothing of them is in a picture of the largest values. */
   private parts(): Record<string, unknown> {
     const { state } = this.host;
-    if (state.transfer === UNCUT) return {};
+    if (isWhole(state)) return {};
+    const fused = fusedWithin(state);
     const window = state.window && {
       voi: "window",
       window_center: state.window.center,
@@ -136,6 +142,7 @@ export class RenderingPane extends Pane {
       ...(state.box ? { clip_box: [state.box.low, state.box.high] } : {}),
       ...(state.cuts.length > 0 ? { cuts: "kept" } : {}),
       ...(slices && state.crossMm ? { slices } : {}),
+      ...(fused ? { ...overlayFields(fused), opacity: densityOf(fused.opacity) } : {}),
     };
   }
 
@@ -169,7 +176,7 @@ export class RenderingPane extends Pane {
 
   protected overlay(): void {
     const { state, bounds, cutting } = this.host;
-    const isShown = cutting && state.transfer !== UNCUT;
+    const isShown = cutting && !isWhole(state);
     this.box.show(isShown ? (state.box ?? bounds) : null, state.camera, this.size, this.mmOfPx);
     if (this.overlaid) this.scalpel.seenBy(this.overlaid);
     this.showMark();
@@ -189,14 +196,14 @@ export class RenderingPane extends Pane {
 
   protected told(): string {
     const { state, words } = this.host;
-    const isCut = (state.box !== null || state.cuts.length > 0) && state.transfer !== UNCUT;
+    const isCut = (state.box !== null || state.cuts.length > 0) && !isWhole(state);
     const cross = state.crossMm;
     const place = cross
       ? PLANES.map((plane) => placeText(cross, normalOf(state.planes[plane]))).join(" ")
       : "";
-    return [words.presets[state.transfer] ?? state.transfer, isCut ? words.isCut : "", place]
-      .filter(Boolean)
-      .join(" · ");
+    const look = state.points ? this.host.ownName : (words.presets[state.transfer] ?? state.transfer);
+    const fused = fusedWithin(state) ? `${words.tools["fusion"]} ${this.host.overlayTold}`.trim() : "";
+    return [look, isCut ? words.isCut : "", fused, place].filter(Boolean).join(" · ");
   }
 
   override async receive(header: VolumeHeader, bytes: ArrayBuffer): Promise<void> {
@@ -308,7 +315,7 @@ export class RenderingPane extends Pane {
 
   /** No cut is seen in a picture of the largest values. */
   private get canDraw(): boolean {
-    return this.host.volumeTool === "scalpel" && this.host.state.transfer !== UNCUT;
+    return this.host.volumeTool === "scalpel" && !isWhole(this.host.state);
   }
 
   private listen(): void {
@@ -341,7 +348,7 @@ export class RenderingPane extends Pane {
       },
       doubleTap: (x, y) => {
         if (this.host.volumeTool === "scalpel") return;
-        if (this.host.state.transfer !== UNCUT) void this.point(...this.at(x, y));
+        if (!isWhole(this.host.state)) void this.point(...this.at(x, y));
         else if (!this.byFinger || this.host.state.shown === "all") this.host.toggleAlone("volume");
         else if (this.host.state.cameraFieldMm !== null) this.fit();
         else this.zoom(2);

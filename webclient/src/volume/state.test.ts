@@ -7,7 +7,9 @@ import { type Bounds, dot, normalOf, turnedPlane } from "./geometry";
 import { History } from "./history";
 import {
   centerOf,
+  fusedWithin,
   initialPage,
+  isWhole,
   lineOf,
   type PageState,
   PLANES,
@@ -55,6 +57,7 @@ describe("page", () => {
       transfer: "lung",
     };
     expect(settled(resetPage(changed), BOUNDS)).toEqual({ ...PAGE, transfer: "lung" });
+    expect(resetPage({ ...changed, stack: 1, points: [] })).toMatchObject({ stack: 1, points: null });
   });
 });
 
@@ -99,6 +102,41 @@ describe("a screen of the page", () => {
       const [one, other] = [centerOf(back, plane), centerOf(page, plane)];
       for (const axis of [0, 1, 2] as const) expect(one?.[axis]).toBeCloseTo(other?.[axis] ?? 0, 5);
     }
+  });
+
+  it("carries phase, own transfer function, what is fused within, and the images' measurements", () => {
+    const points = [
+      { value: -500.5, opacity: 0.01, colour: [10, 20, 30] },
+      { value: 250, opacity: 0.75, colour: [255, 128, 0] },
+    ] as const;
+    const fused = { series: 9, colourMap: "hot", opacity: 0.6, windowCenter: null, windowWidth: null };
+    const own: PageState = { ...page, stack: 2, points, transfer: "lung", fused, fusedWithin: true };
+    const note = {
+      kind: "probe",
+      sopInstanceUid: "1.2.3",
+      frameNumber: 1,
+      points: [[4, 5]],
+      text: "",
+    } as const;
+    const through = (state: PageState) => {
+      const screen = screenOfPage(3, state, FIELDS, [note]) as NonNullable<ReturnType<typeof screenOfPage>>;
+      const parsed = parseScreen(screenText(screen)) as typeof screen;
+      expect(parsed.measurements).toEqual([note]);
+      return pageOfScreen(parsed);
+    };
+    expect(through(own)).toMatchObject({ stack: 2, points, transfer: "lung", fused, fusedWithin: true });
+    expect(through({ ...own, fusedWithin: false })).toMatchObject({ fused, fusedWithin: false });
+    expect(through({ ...own, points: null })).toMatchObject({ points: null, transfer: "lung" });
+    expect(screenOfPage(3, PAGE, FIELDS)).not.toHaveProperty("measurements");
+  });
+
+  it("shows nothing within the largest values, but within points that began as theirs", () => {
+    const fused = { series: 9, colourMap: "hot", opacity: 0.6, windowCenter: null, windowWidth: null };
+    const whole: PageState = { ...PAGE, transfer: "mip", fused };
+    expect([isWhole(whole), fusedWithin(whole)]).toEqual([true, null]);
+    expect(isWhole({ ...whole, points: [] })).toBe(false);
+    expect(fusedWithin({ ...whole, transfer: "bone" })).toEqual(fused);
+    expect(fusedWithin({ ...whole, transfer: "bone", fusedWithin: false })).toBeNull();
   });
 
   it("tells four pictures from one, and there is none before the volume's place is known", () => {

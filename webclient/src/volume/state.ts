@@ -1,6 +1,14 @@
 // What the page of planes and the rendering shows, as one value; and as a screen of the viewer's links and back.
 
-import type { AnyView, Fused, PlaneView, ScreenState, VolumeCut, VolumeView } from "../viewport/state";
+import type {
+  AnyView,
+  Fused,
+  Measurement,
+  PlaneView,
+  ScreenState,
+  VolumeCut,
+  VolumeView,
+} from "../viewport/state";
 import {
   add,
   type Bounds,
@@ -14,6 +22,7 @@ import {
   scaled,
   type Vector,
 } from "./geometry";
+import { isFunction, linked, type TransferPoint, unlinked } from "./transfer";
 
 export const PLANES = ["axial", "coronal", "sagittal"] as const;
 export type Plane = (typeof PLANES)[number];
@@ -32,6 +41,8 @@ export interface PlaneLook extends Directions {
 
 export interface PageState {
   readonly series: number;
+  /** Which of the series' volumes (phases). */
+  readonly stack: number;
   readonly shown: Shown;
   /** The point that all three planes go through; null until the volume's place is known. */
   readonly crossMm: Vector | null;
@@ -44,10 +55,15 @@ export interface PageState {
   readonly invert: boolean;
   /** A series in colour over the planes. */
   readonly fused: Fused | null;
+  /** It is shown within the rendering too. */
+  readonly fusedWithin: boolean;
   /** Null: from the front. */
   readonly camera: Camera | null;
   readonly cameraFieldMm: number | null;
+  /** A preset. */
   readonly transfer: string;
+  /** The person's own transfer function, lit like the preset; null: the preset's. */
+  readonly points: readonly TransferPoint[] | null;
   /** What lies outside of it is cut away. */
   readonly box: Bounds | null;
   /** Of the virtual scalpel. */
@@ -55,6 +71,9 @@ export interface PageState {
   /** The three planes are shown within the rendering. */
   readonly slices: boolean;
 }
+
+/** The preset that shows the largest values. */
+export const WHOLE = "mip";
 
 const LOOKS: Readonly<Record<Plane, PlaneLook>> = {
   axial: { right: [1, 0, 0], down: [0, 1, 0], middleMm: null, fieldMm: null },
@@ -65,6 +84,7 @@ const LOOKS: Readonly<Record<Plane, PlaneLook>> = {
 export function initialPage(series: number, shown: Shown, transfer: string): PageState {
   return {
     series,
+    stack: 0,
     shown,
     crossMm: null,
     planes: LOOKS,
@@ -73,19 +93,30 @@ export function initialPage(series: number, shown: Shown, transfer: string): Pag
     window: null,
     invert: false,
     fused: null,
+    fusedWithin: true,
     camera: null,
     cameraFieldMm: null,
     transfer,
+    points: null,
     box: null,
     cuts: [],
     slices: false,
   };
 }
 
-/** As opened: planes, slab, window, camera and cuts; what is on screen and the preset stay. */
+/** As opened: planes, slab, window, camera and cuts; what is on screen, the phase and the preset stay. */
 export function resetPage(page: PageState): PageState {
-  return initialPage(page.series, page.shown, page.transfer);
+  return { ...initialPage(page.series, page.shown, page.transfer), stack: page.stack };
 }
+
+/** Largest values along the whole way: no cut, slice or second volume is in them. */
+export const isWhole = (page: PageState): boolean => page.transfer === WHOLE && page.points === null;
+
+/** What the rendering shows within the volume. */
+export const fusedWithin = (page: PageState): Fused | null =>
+  page.fusedWithin && !isWhole(page) ? page.fused : null;
+
+const stackOf = (page: PageState): { stack?: number } => (page.stack ? { stack: page.stack } : {});
 
 /** The planes along the patient's axes again, each whole; the crossing point stays. */
 export function straightened(page: PageState): PageState {
@@ -148,6 +179,7 @@ function planeView(page: PageState, plane: Plane, fieldMm: number): PlaneView | 
     windowWidth: page.window?.width ?? null,
     invert: page.invert,
     fused: page.fused,
+    ...stackOf(page),
   };
 }
 
@@ -156,7 +188,7 @@ function volumeView(page: PageState, fieldMm: number): VolumeView | null {
   return {
     kind: "volume",
     series: page.series,
-    fused: null,
+    fused: page.fusedWithin ? (page.fused?.series ?? null) : null,
     cameraMm: page.camera.position,
     targetMm: page.camera.focal_point,
     up: page.camera.view_up,
@@ -164,24 +196,28 @@ function volumeView(page: PageState, fieldMm: number): VolumeView | null {
     cuts: page.cuts,
     boxMm: page.box && [page.box.low, page.box.high],
     slices: page.slices,
-    transfer: page.transfer,
+    ...(page.points ? { transfer: linked(page.points), light: page.transfer } : { transfer: page.transfer }),
     windowCenter: null,
     windowWidth: null,
+    ...stackOf(page),
   };
 }
 
 /** A screen of 2 x 2 places with the one that is large active, or of 4 places beside each other when all are seen.
- * Null until the volume's place is known. `fieldMm` of what is shown whole. */
+ * Null until the volume's place is known. `fieldMm` of what is shown whole. `measurements`: of the study's images. */
 export function screenOfPage(
   study: number,
   page: PageState,
   fieldMm: Readonly<Record<Kind, number>>,
+  measurements: readonly Measurement[] = [],
 ): ScreenState | null {
   const views = PLANES.map((plane): AnyView | null => planeView(page, plane, fieldMm[plane]));
   views.push(volumeView(page, fieldMm.volume));
   if (views.includes(null)) return null;
   const layout = page.shown === "all" ? { rows: 2, columns: 2 } : { rows: 1, columns: 4 };
-  return { version: 2, study, layout, active: Math.max(0, KINDS.indexOf(page.shown as Kind)), views };
+  const active = Math.max(0, KINDS.indexOf(page.shown as Kind));
+  const screen = { version: 2, study, layout, active, views } as const;
+  return measurements.length ? { ...screen, measurements } : screen;
 }
 
 /** The page of a screen that `screenOfPage` made; null for any other. */
@@ -200,8 +236,10 @@ export function pageOfScreen(screen: ScreenState): PageState | null {
     fieldMm,
   });
   const { windowCenter: center, windowWidth: width } = axial;
+  const own = typeof volume.transfer === "string" ? null : unlinked(volume.transfer);
   return {
     series,
+    stack: axial.stack ?? 0,
     shown: screen.layout.rows === 2 ? "all" : (KINDS[screen.active] ?? "axial"),
     crossMm,
     planes: { axial: look(axial), coronal: look(coronal), sagittal: look(sagittal) },
@@ -210,9 +248,11 @@ export function pageOfScreen(screen: ScreenState): PageState | null {
     window: center === null || width === null ? null : { center, width },
     invert: axial.invert,
     fused: axial.fused,
+    fusedWithin: axial.fused === null || volume.fused !== null,
     camera: { position: volume.cameraMm, focal_point: volume.targetMm, view_up: volume.up },
     cameraFieldMm: volume.fieldMm,
-    transfer: typeof volume.transfer === "string" ? volume.transfer : "bone",
+    transfer: typeof volume.transfer === "string" ? volume.transfer : (volume.light ?? "bone"),
+    points: own && isFunction(own) ? own : null,
     box: volume.boxMm ? { low: volume.boxMm[0], high: volume.boxMm[1] } : null,
     cuts: volume.cuts,
     slices: volume.slices,

@@ -1,23 +1,26 @@
 // The bar of tools and, above it (on a desktop below it), the row of choices of the tool that was pressed last.
 
 import { element, icon } from "../viewer/dom";
-import { CT_PRESETS, type Fused } from "../viewport/state";
+import { CT_PRESETS } from "../viewport/state";
 import { cuts, FACES } from "./box";
-import { laid, nameOf, SUV_ENDS, suvOf, suvRefused, withSpan } from "./fusion";
+import { type Choice, DIVIDER } from "./choice";
+import { curveRow, undoing } from "./curve_row";
+import { SUV_ENDS, suvOf, suvRefused } from "./fusion";
+import { fusionRow } from "./fusion_row";
 import type { VolumePage } from "./page";
-import { UNCUT } from "./rendering";
 import { BLADES, RADII_MM } from "./scalpel";
-import { PLANES } from "./state";
+import { isWhole, PLANES } from "./state";
 import { presetsOf } from "./words";
 
 /** Tools of the planes, and of the rendering; the last of each open their row only. */
 export const PLANE_TOOLS = ["page", "cross", "window", "pan", "slab", "fusion"] as const;
-export const VOLUME_TOOLS = ["rotate", "move", "look", "sides", "cut", "scalpel"] as const;
+export const VOLUME_TOOLS = ["rotate", "move", "look", "curve", "sides", "cut", "scalpel"] as const;
 export type Panel = (typeof PLANE_TOOLS)[number] | (typeof VOLUME_TOOLS)[number];
 
+/** On a phone the button that leads to a row whose own button is not there. */
+const OPENS: Readonly<Record<string, Panel>> = { fused: "fusion", look: "curve" };
 const THICKNESSES_MM = [0, 5, 10, 20];
 const PROJECTIONS = ["maximum", "minimum", "mean"] as const;
-const COLOUR_MAPS = ["hot", "pet", "cool", "gray"];
 const TURN_SHARE = 1 / 12;
 const TRIM_SHARE = 0.1;
 const SVG = "http://www.w3.org/2000/svg";
@@ -26,26 +29,12 @@ const PATHS: Record<string, string> = {
   cross: "M12 3v6M12 15v6M3 12h6M15 12h6M12 12h.01",
   slab: "M4 9l8-4 8 4-8 4zM4 15l8 4 8-4",
   look: "M12 4a8 8 0 1 0 0 16c2 0 1-2 1-3 0-2 7 0 7-5a8 8 0 0 0-8-8zM8 11h.01M11 8h.01M15 9h.01",
+  curve: "M3 20h18M4 17l5-3 4-8 3 4 4-5M9 14h.01M13 6h.01M16 10h.01",
   sides: "M12 3l8 4.5v9L12 21l-8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9",
   fusion: "M9 5a7 7 0 1 0 0 14A7 7 0 1 0 9 5zM15 5a7 7 0 1 0 0 14 7 7 0 1 0 0-14z",
   cut: "M7 3v14h14M3 7h14v14",
   scalpel: "M20 4L9 15l-2-2L18 3zM7 13l2 2-6 6zM14 21h7",
 };
-
-interface Choice {
-  readonly text: string;
-  readonly pressed?: boolean;
-  readonly disabled?: boolean;
-  readonly label?: string;
-  /** What a test or a style tells it by. */
-  readonly name?: string;
-  act?(): void;
-  /** A slider from 0 to 1 instead of a button: where it stands, and what its movement does. */
-  readonly value?: number;
-  slide?(value: number): void;
-}
-
-const DIVIDER: Choice = { text: "|" };
 
 function symbol(name: string): SVGSVGElement {
   const path = PATHS[name];
@@ -78,6 +67,13 @@ export class Tools {
       made.addEventListener("click", run);
       return made;
     };
+    const rendering = group("rendering", words.names["volume"] ?? "", VOLUME_TOOLS);
+    // On a phone the rendering's tools have the bar to themselves; 传递函数 is then reached from the presets.
+    this.buttons.get("curve")?.classList.add("desktop");
+    const within = this.button("fused", words.tools["fusion"] ?? "", "fusion");
+    within.classList.add("phone");
+    within.addEventListener("click", () => page.choose("fusion"));
+    rendering.append(within);
     const acts = element(
       "div",
       { class: "group acts" },
@@ -89,14 +85,14 @@ export class Tools {
       "div",
       { class: "volume-tools", role: "toolbar" },
       group("planes", PLANES.map((plane) => words.names[plane]).join(" "), PLANE_TOOLS),
-      group("rendering", words.names["volume"] ?? "", VOLUME_TOOLS),
+      rendering,
       acts,
     );
   }
 
-  private button(name: string, label: string): HTMLButtonElement {
+  private button(name: string, label: string, picture = name): HTMLButtonElement {
     const made = element("button", { type: "button", class: "tool", "data-tool": name });
-    made.append(symbol(name), element("span", {}, label));
+    made.append(symbol(picture), element("span", {}, label));
     this.buttons.set(name, made);
     return made;
   }
@@ -110,13 +106,17 @@ export class Tools {
   /** Pressed tools and the row follow the page. */
   refresh(): void {
     const { page } = this;
+    const leads = this.buttons.get("curve")?.offsetParent === null;
     for (const [name, button] of this.buttons) {
       const held = name === page.planeTool || name === page.volumeTool;
-      button.setAttribute("aria-pressed", String(held || name === page.panel));
-      button.classList.toggle("open", name === page.panel);
+      const isOpen = name === page.panel || (leads && OPENS[name] === page.panel);
+      button.setAttribute("aria-pressed", String(held || isOpen));
+      button.classList.toggle("open", isOpen);
     }
-    const fusion = this.buttons.get("fusion");
-    if (fusion) fusion.hidden = page.overlays.length === 0;
+    for (const name of ["fusion", "fused"]) {
+      const button = this.buttons.get(name);
+      if (button) button.hidden = page.overlays.length === 0;
+    }
     for (const [name, can] of [
       ["undo", page.history.canUndo],
       ["redo", page.history.canRedo],
@@ -187,11 +187,13 @@ export class Tools {
       case "slab":
         return this.slabs();
       case "fusion":
-        return this.fusion();
+        return fusionRow(this.page);
       case "rotate":
         return [...this.turns(), DIVIDER, ...this.sizes()];
       case "look":
         return this.presets();
+      case "curve":
+        return curveRow(this.page);
       case "sides":
         return this.views();
       case "cut":
@@ -292,73 +294,6 @@ export class Tools {
     return [...thick, DIVIDER, ...kinds];
   }
 
-  private fusion(): Choice[] {
-    const { page } = this;
-    const { fused } = page.state;
-    const none: Choice = {
-      text: page.words.none,
-      pressed: !fused,
-      name: "fuse-none",
-      act: () => page.fuse(null),
-    };
-    const series = page.overlays.map((entry, index) => ({
-      text: nameOf(entry),
-      pressed: fused?.series === entry.series,
-      name: `fuse-${index}`,
-      act: () => page.fuse(laid(fused, entry.series)),
-    }));
-    if (!fused) return [none, ...series];
-    const maps = COLOUR_MAPS.map((colourMap) => ({
-      text: page.words.maps[colourMap] ?? colourMap,
-      pressed: colourMap === fused.colourMap,
-      name: `map-${colourMap}`,
-      act: () => page.fuse({ ...fused, colourMap }),
-    }));
-    const opacity: Choice = {
-      text: page.words.opacity,
-      value: fused.opacity,
-      name: "opacity",
-      slide: (value) => page.blend(value),
-    };
-    return [none, ...series, DIVIDER, opacity, DIVIDER, ...this.overlayWindows(fused), DIVIDER, ...maps];
-  }
-
-  /** The window of the series in colour: in SUV where that is known, else the reason and steps of its upper end. */
-  private overlayWindows(fused: Fused): Choice[] {
-    const { page } = this;
-    const manifest = page.manifestOf(fused.series);
-    const factor = suvOf(manifest)?.factor ?? null;
-    const span = page.overlaySpan;
-    const file: Choice = {
-      text: page.words.file,
-      pressed: fused.windowWidth === null,
-      name: "overlay-file",
-      act: () => page.fuse({ ...fused, windowCenter: null, windowWidth: null }),
-    };
-    const ends = (factor === null ? [] : SUV_ENDS).map((end) => ({
-      text: `SUV 0–${end}`,
-      pressed:
-        fused.windowWidth !== null && span !== null && Math.abs(span.high * (factor ?? 1) - end) < 1e-6,
-      name: `suv-${end}`,
-      act: () => page.fuse(withSpan(fused, { low: 0, high: end / (factor ?? 1) })),
-    }));
-    const steps = (
-      [
-        ["overlay-lower", page.words.lowerEnd, 0.8],
-        ["overlay-higher", page.words.higherEnd, 1.25],
-      ] as const
-    ).map(([name, text, by]) => ({
-      text,
-      name,
-      disabled: span === null,
-      act: () => {
-        if (span) page.fuse(withSpan(fused, { low: span.low, high: span.low + (span.high - span.low) * by }));
-      },
-    }));
-    const refused = suvRefused(manifest, page.words);
-    return [file, ...ends, ...steps, ...(refused ? [{ text: refused }] : [])];
-  }
-
   private turns(): Choice[] {
     const { page } = this;
     const turn = (name: string, right: number, down: number): Choice => ({
@@ -376,20 +311,31 @@ export class Tools {
 
   private presets(): Choice[] {
     const { page } = this;
+    const { state, words } = page;
     const presets = presetsOf(page.modality).map((name) => ({
-      text: page.words.presets[name] ?? name,
-      pressed: name === page.state.transfer,
+      text: words.presets[name] ?? name,
+      pressed: name === state.transfer && state.points === null,
       name,
       act: () => page.setTransfer(name),
     }));
+    const now = page.savedNow;
+    const own = page.saved.map((one, index) => ({
+      text: one.name,
+      pressed: one.name === now?.name,
+      name: `saved-${index}`,
+      act: () => page.takeSaved(one),
+    }));
+    const unnamed =
+      state.points && !now ? [{ text: words.own, pressed: true, name: "own", act: () => undefined }] : [];
     const slices: Choice = {
-      text: page.words.slices,
-      pressed: page.state.slices,
-      disabled: page.state.transfer === UNCUT,
+      text: words.slices,
+      pressed: state.slices,
+      disabled: isWhole(state),
       name: "slices",
       act: () => page.toggleSlices(),
     };
-    return [slices, DIVIDER, ...presets];
+    const curve: Choice = { text: words.curve, name: "curve", act: () => page.choose("curve") };
+    return [curve, slices, DIVIDER, ...presets, ...own, ...unnamed];
   }
 
   private views(): Choice[] {
@@ -402,17 +348,9 @@ export class Tools {
     }));
   }
 
-  private undoing(): Choice[] {
-    const { page } = this;
-    return [
-      { text: page.words.undo, disabled: !page.history.canUndo, name: "undo", act: () => page.undo() },
-      { text: page.words.redo, disabled: !page.history.canRedo, name: "redo", act: () => page.undo(true) },
-    ];
-  }
-
   private blades(): readonly Choice[] {
     const { page } = this;
-    if (page.state.transfer === UNCUT) return [{ text: page.words.wholeMip }];
+    if (isWhole(page.state)) return [{ text: page.words.wholeMip }];
     const kinds = BLADES.map((blade) => ({
       text: page.words.scalpel[blade] ?? blade,
       pressed: blade === page.blade,
@@ -433,12 +371,12 @@ export class Tools {
       act: () => page.restore(),
     };
     const sizes = page.blade === "brush" ? [DIVIDER, ...radii] : [];
-    return [...kinds, ...sizes, DIVIDER, ...this.undoing(), restore];
+    return [...kinds, ...sizes, DIVIDER, ...undoing(this.page), restore];
   }
 
   private trims(): readonly Choice[] {
     const { page } = this;
-    if (page.state.transfer === UNCUT) return [{ text: page.words.wholeMip }];
+    if (isWhole(page.state)) return [{ text: page.words.wholeMip }];
     const { bounds } = page;
     const faces = FACES.map(([letter, face]) => ({
       text: page.words.trims[letter] ?? letter,
@@ -448,7 +386,7 @@ export class Tools {
     }));
     const isCut = page.state.box !== null && bounds !== null && cuts(page.state.box, bounds);
     return [
-      ...this.undoing(),
+      ...undoing(this.page),
       { text: page.words.uncut, disabled: !isCut, name: "uncut", act: () => page.uncut() },
       DIVIDER,
       ...faces,

@@ -36,6 +36,30 @@ interface Texts {
   readonly opacity: string;
   readonly cancel: string;
   readonly slices: string;
+  /** The panel of the transfer function. */
+  readonly curve: string;
+  readonly curveHint: string;
+  readonly own: string;
+  readonly value: string;
+  readonly opacityShort: string;
+  readonly colour: string;
+  readonly deletePoint: string;
+  readonly reading: string;
+  readonly toPreset: string;
+  readonly keep: string;
+  readonly keepAs: string;
+  readonly forget: string;
+  readonly notKept: string;
+  readonly clearer: string;
+  readonly denser: string;
+  readonly lower: string;
+  readonly higher: string;
+  readonly narrower: string;
+  readonly wider: string;
+  readonly done: string;
+  readonly phase: string;
+  readonly within: string;
+  readonly wholeMipFusion: string;
   readonly radius: string;
   readonly restore: string;
   readonly tooManyCuts: string;
@@ -65,6 +89,7 @@ export interface VolumeWords extends Texts {
   readonly reasons: Named;
   readonly card: readonly (readonly [string, string])[];
   missing(count: number): string;
+  slicesOf(count: number): string;
 }
 
 const ZH: VolumeWords = {
@@ -79,6 +104,7 @@ const ZH: VolumeWords = {
     rotate: "旋转",
     move: "移动",
     look: "预设",
+    curve: "传递函数",
     sides: "方向",
     cut: "裁剪",
     scalpel: "手术刀",
@@ -118,6 +144,29 @@ const ZH: VolumeWords = {
   opacity: "不透明度",
   cancel: "取消",
   slices: "切面",
+  curve: "传递函数",
+  curveHint: "拖动圆点；双击空白处加点；在空白处左右拖动平移、上下拖动改变宽度",
+  own: "自定义",
+  value: "数值",
+  opacityShort: "不透明%",
+  colour: "颜色",
+  deletePoint: "删点",
+  reading: "正在读取数值分布…",
+  toPreset: "还原预设",
+  keep: "保存",
+  keepAs: "名称",
+  forget: "删除此项",
+  notKept: "浏览器不允许保存",
+  clearer: "更透明",
+  denser: "更实",
+  lower: "左移",
+  higher: "右移",
+  narrower: "变窄",
+  wider: "变宽",
+  done: "完成",
+  phase: "期相",
+  within: "三维中显示",
+  wholeMipFusion: "MIP 中不能显示融合，请换一个预设",
   radius: "球半径",
   restore: "全部恢复",
   tooManyCuts: "切割次数过多，请先撤销或全部恢复",
@@ -170,6 +219,7 @@ const ZH: VolumeWords = {
     "no slice can be decoded": "没有一幅图像能解码",
   },
   missing: (count) => `缺少 ${count} 层`,
+  slicesOf: (count) => `${count} 层`,
   card: [
     ["↑ ↓", "上一层 / 下一层；三维：翻转"],
     ["← →", "上一画面 / 下一画面；三维：转动"],
@@ -186,6 +236,8 @@ const ZH: VolumeWords = {
     ["S", "手术刀：圈选 球刷 直线"],
     ["Del", "切除圈内 / 右侧"],
     ["B", "三维中显示三个切面"],
+    ["E", "传递函数"],
+    [", .", "上一期相 / 下一期相"],
     ["双击", "三维：定位线移到此处"],
     ["F", "四格 / 单格"],
     ["Ctrl+Z / Y", "撤销 / 重做"],
@@ -206,6 +258,7 @@ const EN: VolumeWords = {
     rotate: "Rotate",
     move: "Pan",
     look: "Presets",
+    curve: "Curve",
     sides: "Views",
     cut: "Crop",
     scalpel: "Scalpel",
@@ -245,6 +298,29 @@ const EN: VolumeWords = {
   opacity: "Opacity",
   cancel: "Cancel",
   slices: "Slices",
+  curve: "Transfer function",
+  curveHint: "Drag points; double-click adds one; drag the background: sideways shifts, up and down widens",
+  own: "Custom",
+  value: "Value",
+  opacityShort: "Opac. %",
+  colour: "Colour",
+  deletePoint: "Delete",
+  reading: "Reading the spread of values…",
+  toPreset: "As preset",
+  keep: "Save",
+  keepAs: "Name",
+  forget: "Delete this",
+  notKept: "This browser keeps nothing",
+  clearer: "Clearer",
+  denser: "Denser",
+  lower: "Left",
+  higher: "Right",
+  narrower: "Narrower",
+  wider: "Wider",
+  done: "Done",
+  phase: "Phase",
+  within: "Within 3D",
+  wholeMipFusion: "MIP shows no fusion: choose another preset",
   radius: "Radius",
   restore: "Restore all",
   tooManyCuts: "Too many cuts: undo some, or restore all",
@@ -297,6 +373,7 @@ const EN: VolumeWords = {
     "no slice can be decoded": "no image can be decoded",
   },
   missing: (count) => `${count} slice${count === 1 ? "" : "s"} missing`,
+  slicesOf: (count) => `${count} slice${count === 1 ? "" : "s"}`,
   card: [
     ["↑ ↓", "Previous / next layer; 3D: tilt"],
     ["← →", "Previous / next picture; 3D: turn"],
@@ -313,6 +390,8 @@ const EN: VolumeWords = {
     ["S", "Scalpel: curve, brush, line"],
     ["Del", "Cut inside / to the right"],
     ["B", "The three planes within 3D"],
+    ["E", "Transfer function"],
+    [", .", "Previous / next phase"],
     ["Double click", "3D: crosshair to this place"],
     ["F", "Four / one"],
     ["Ctrl+Z / Y", "Undo / redo"],
