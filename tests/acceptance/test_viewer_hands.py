@@ -119,29 +119,6 @@ def hand(opened: Page) -> Page:
     return opened
 
 
-@pytest.fixture(scope="module")
-def desk(stack: Study, browser: Browser) -> Page:
-    """A desktop with the stack, opened by staff."""
-    page = new_page(browser, "desktop")
-    log_in(page.context, stack.server.http, "admin", stack.server.password)
-    page.goto(f"{stack.server.http}/viewer/{stack.key}")
-    settled(page)
-    return page
-
-
-@pytest.fixture
-def mouse(desk: Page) -> Page:
-    """As it was opened: first image, fitted, the window tool."""
-    desk.keyboard.press("Escape")
-    desk.keyboard.press(" ")
-    desk.keyboard.press("Home")
-    desk.keyboard.press("w")
-    expect(desk.locator("#title")).to_contain_text(f" 1/{COUNT}")
-    settled(desk)
-    desk.mouse.move(*middle(desk))
-    return desk
-
-
 def test_a_thrown_stack_runs_on(hand: Page) -> None:
     x, y = middle(hand)
     touch(hand, line((x, y - 60), (x, y + 60), 6), step_ms=10)
@@ -314,68 +291,6 @@ def test_landscape_and_large_text_keep_every_button_in_sight(hand: Page) -> None
         hand.set_viewport_size({"width": 390, "height": 844})
         hand.click("button[aria-label=更多]")
         hand.click("#sheet >> text=长辈版")
-
-
-def test_a_mouse_windows_zooms_pans_and_pages(mouse: Page) -> None:
-    x, y = middle(mouse)
-    before = shown_window(mouse)
-    mouse.mouse.down()
-    mouse.mouse.move(x + 60, y - 60, steps=5)
-    mouse.mouse.up()
-    settled(mouse)
-    assert shown_window(mouse)[0] > before[0]
-    mouse.keyboard.press("Control+z")
-    settled(mouse)
-    assert shown_window(mouse) == before
-    mouse.mouse.wheel(0, 120)
-    expect(mouse.locator("#title")).to_contain_text(" 2/")
-    mouse.keyboard.down("Shift")
-    mouse.mouse.wheel(0, 120)
-    mouse.keyboard.up("Shift")
-    expect(mouse.locator("#title")).to_contain_text(f" {2 + COUNT // 20}/")
-    mouse.keyboard.down("Control")
-    mouse.mouse.wheel(0, -120)
-    mouse.keyboard.up("Control")
-    expect(mouse.locator(".corner.br")).to_contain_text("115 %")
-    settled(mouse)
-    exact(mouse)
-    still = painted(mouse)
-    mouse.mouse.move(x, y)
-    mouse.mouse.down(button="middle")
-    mouse.mouse.move(x + 80, y + 80, steps=4)
-    mouse.mouse.up(button="middle")
-    wait_until(lambda: painted(mouse) != still, 30, "the middle button pans")
-    mouse.mouse.down(button="right")
-    mouse.mouse.move(x + 80, y - 100, steps=4)
-    mouse.mouse.up(button="right")
-    expect(mouse.locator(".corner.br")).not_to_contain_text("115 %")
-    mouse.mouse.dblclick(x, y)
-    expect(mouse.locator(".corner.br")).not_to_contain_text("%")
-
-
-def test_a_right_click_is_the_menu_and_f1_the_keys(mouse: Page) -> None:
-    x, y = middle(mouse)
-    mouse.mouse.click(x, y, button="right")
-    expect(mouse.locator("#sheet")).to_be_visible()
-    mouse.keyboard.press("Escape")
-    expect(mouse.locator("#sheet")).to_be_hidden()
-    mouse.keyboard.press("F1")
-    expect(mouse.locator("#card")).to_contain_text("撤销")
-    mouse.keyboard.press("Escape")
-    expect(mouse.locator("#card")).to_be_hidden()
-
-
-def test_keys_turn_flip_and_page(mouse: Page) -> None:
-    top, left = mouse.locator(".letter.top"), mouse.locator(".letter.left")
-    for key, expected in (("r", "R"), ("l", "A"), ("v", "P"), ("v", "A")):
-        mouse.keyboard.press(key)
-        expect(top).to_have_text(expected)
-    for key, expected in (("h", "L"), ("h", "R")):
-        mouse.keyboard.press(key)
-        expect(left).to_have_text(expected)
-    for key, number in (("ArrowDown", 2), ("End", COUNT), ("ArrowUp", COUNT - 1), ("Home", 1)):
-        mouse.keyboard.press(key)
-        expect(mouse.locator("#title")).to_contain_text(f" {number}/")
 
 
 def test_a_series_grows_while_it_is_open(server: Server, browser: Browser) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 
-import pydicom
 import pytest
 from playwright.sync_api import Page, expect
 from pydicom.uid import generate_uid
 
-from dicomnet.dimse.scu import send
 from tests.support.browser import device, exact, painted, settled
 from tests.support.demo_ct import Study, make_share, open_share
+from tests.support.sent import sent
 from tests.support.series import ct_series
 from tests.support.server import Server, wait_until
 from tools.screenshots import chromium_path, log_in
@@ -31,17 +29,7 @@ def two_series(server: Server, patient_id: str) -> Study:
         for number in (1, 2)
         for data in ct_series(COUNT, 64, PatientID=patient_id, StudyInstanceUID=uid, SeriesNumber=number)
     ]
-    instances = [pydicom.dcmread(io.BytesIO(data)) for data in files]
-    address = server.dicom
-    contexts = {(str(ds.SOPClassUID), str(ds.file_meta.TransferSyntaxUID)) for ds in instances}
-    send(address.host, address.port, instances, contexts, called_ae_title=address.ae_title)
-    with server.admin() as client:
-
-        def complete() -> int:
-            rows = client.get("/api/studies", params={"q": patient_id}).json()["studies"]
-            return next((int(row["study_key"]) for row in rows if row["instance_count"] == 2 * COUNT), 0)
-
-        return Study(server, wait_until(complete, 60, "the study's arrival"), "CT")
+    return sent(server, patient_id, files)
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ import { linesOf } from "./texts";
 import { measureWords, type Speak } from "./words";
 
 const FINGER_REACH_PX = 22;
+/** 长辈版: targets of 60 px. */
+const ELDER_REACH_PX = 30;
 const MOUSE_REACH_PX = 8;
 const LABEL_AWAY_PX = 48;
 const NOTICE_MS = 4000;
@@ -83,6 +85,10 @@ export class Measurer implements Measuring {
     return imageToScreen(viewer.view, viewer.image(), viewer.box());
   }
 
+  private get isElder(): boolean {
+    return this.viewer.ui.root.classList.contains("elder");
+  }
+
   /** Image point under a place of the stage, within the image. */
   private at(x: number, y: number): ImagePoint {
     const { columns, rows } = this.viewer.image();
@@ -99,7 +105,7 @@ export class Measurer implements Measuring {
   /** The measurement under a place, the one drawn last first: its index and handle (-1: its line or label). */
   private find(x: number, y: number, byFinger: boolean): { index: number; handle: number } | null {
     if (this.viewer.measurementsHidden) return null;
-    const reach = byFinger ? FINGER_REACH_PX : MOUSE_REACH_PX;
+    const reach = !byFinger ? MOUSE_REACH_PX : this.isElder ? ELDER_REACH_PX : FINGER_REACH_PX;
     const matrix = this.toScreen();
     let best: { index: number; handle: number } | null = null;
     let least = Number.POSITIVE_INFINITY;
@@ -345,7 +351,7 @@ export class Measurer implements Measuring {
       const lines = draft.points.length > 1 ? this.linesOf(draft, target, true) : [];
       shown.push({ measurement: draft, lines, isChosen: true, hasHandles: true });
     }
-    const fontPx = viewer.ui.root.classList.contains("elder") ? 20 : 14;
+    const fontPx = this.isElder ? 20 : 14;
     this.overlay.draw(shown, this.toScreen(), viewer.box(), fontPx);
   }
 

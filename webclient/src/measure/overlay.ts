@@ -117,7 +117,8 @@ export class Overlay {
     if (hasHandles) {
       if (measurement.kind === "ellipse")
         group.append(shape("path", { class: "frame", d: `${pathOf(handles)}Z` }));
-      for (const [cx, cy] of handles) group.append(shape("circle", { class: "handle", cx, cy, r: 7 }));
+      for (const [cx, cy] of handles)
+        group.append(shape("circle", { class: "handle", cx, cy, r: fontPx / 2 }));
     }
     const box = this.place(measurement, lines, chains, chain, stage, fontPx);
     this.boxes.push(box);
