@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,53 +35,55 @@ class RenderClient:
         self._path = path
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[tuple[dict[str, Any], bytes]]] = {}
-        self._writer: asyncio.StreamWriter | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._connection: wire.Messages | None = None
         self._connecting = asyncio.Lock()
         self._closed = False
 
-    async def _connect(self) -> asyncio.StreamWriter:
+    async def _connect(self) -> wire.Messages:
+        connection = self._connection
+        if connection is not None and not connection.is_closing:
+            return connection
         async with self._connecting:
             if self._closed:
                 raise RenderUnavailableError
-            if self._writer is not None and not self._writer.is_closing():
-                return self._writer
-            reader, writer = await asyncio.open_unix_connection(str(self._path), limit=1 << 22)
-            self._writer = writer
-            self._reading = asyncio.get_running_loop().create_task(self._read(reader, writer))
-            return writer
+            if self._connection is not None and not self._connection.is_closing:
+                return self._connection
+            loop = asyncio.get_running_loop()
+            _, connection = await loop.create_unix_connection(
+                lambda: wire.Messages(self._received, self._lost), str(self._path)
+            )
+            self._connection = connection
+            return connection
 
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                header, body = await wire.read(reader)
-                future = self._waiting.get(header.get("id", 0))
-                if future is not None and not future.done():
-                    future.set_result((header, body))
-        except (asyncio.IncompleteReadError, OSError, wire.WireError):
-            pass
-        finally:
-            writer.close()
-            if self._writer is writer:
-                self._writer = None
-                for future in self._waiting.values():
-                    if not future.done():
-                        future.set_exception(ConnectionResetError("render process"))
+    def _received(self, _connection: wire.Messages, header: dict[str, Any], body: bytes) -> None:
+        future = self._waiting.get(header.get("id", 0))
+        if future is not None and not future.done():
+            future.set_result((header, body))
+
+    def _lost(self, connection: wire.Messages) -> None:
+        if self._connection is not connection:
+            return
+        self._connection = None
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(ConnectionResetError("render process"))
 
     async def ask(self, op: str, timeout_s: float = 20.0, **values: Any) -> tuple[dict[str, Any], bytes]:
         """One request. Raises RenderUnavailableError, RenderTimeoutError, SupersededError, RemoteError."""
+        loop = asyncio.get_running_loop()
         deadline = time.monotonic() + timeout_s
         give_up = time.monotonic() + min(timeout_s, _RECONNECT_FOR_S)
         pause_s = 0.05
         lost = 0
         while True:
             number = next(self._numbers)
-            future: asyncio.Future[tuple[dict[str, Any], bytes]] = asyncio.get_running_loop().create_future()
+            future: asyncio.Future[tuple[dict[str, Any], bytes]] = loop.create_future()
             self._waiting[number] = future
+            expiry = loop.call_later(max(0.01, deadline - time.monotonic()), _expire, future)
             try:
-                writer = await self._connect()
-                writer.write(wire.pack({"id": number, "op": op, **values}))
-                header, body = await asyncio.wait_for(future, max(0.01, deadline - time.monotonic()))
+                connection = await self._connect()
+                connection.send({"id": number, "op": op, **values})
+                header, body = await future
                 break
             except TimeoutError:
                 raise RenderTimeoutError(op=op) from None
@@ -93,6 +94,7 @@ class RenderClient:
                 await asyncio.sleep(pause_s)
                 pause_s = min(0.5, pause_s * 2)
             finally:
+                expiry.cancel()
                 self._waiting.pop(number, None)
         if "error" in header:
             if header["error"] == SupersededError.code:
@@ -305,9 +307,10 @@ class RenderClient:
     async def close(self) -> None:
         """Close the connection; what waits raises RenderUnavailableError."""
         self._closed = True
-        if self._writer is not None:
-            self._writer.close()
-        if self._reading is not None:
-            self._reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._reading
+        if self._connection is not None:
+            await self._connection.close()
+
+
+def _expire(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import orjson
+
 from app import locations
 from app.errors import describe_error
 from app.logging import get_logger
@@ -19,6 +21,7 @@ from app.rendering import wire
 from app.rendering.errors import OtherFrameOfReferenceError, RenderFailedError, SupersededError
 from app.rendering.fusion import fusion_view, make_fusion
 from app.rendering.loader import FrameLoader, frame_key
+from app.rendering.makers import Makers
 from app.rendering.manifest import describe_series
 from app.rendering.series import OpenSeries, SeriesCache
 from app.rendering.shown import Item, Shown
@@ -59,6 +62,7 @@ class RenderProcess:
     def __init__(self, settings: Settings, database: Database) -> None:
         count = settings.render_threads or os.cpu_count() or 1
         self._threads = ThreadPoolExecutor(count + 1, "render")
+        self._makers: Makers[tuple[dict[str, Any], bytes]] = Makers(count, "pictures")
         self._engine = Engine()
         self._series = SeriesCache(database)
         objects = locations.objects(settings)
@@ -79,23 +83,23 @@ class RenderProcess:
 
     # Connections ------------------------------------------------------------------------------------------------
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client: requests run at once, answers come in any order under the request's id."""
+    def connect(self) -> wire.Messages:
+        """The protocol of one client: requests run at once, answers come in any order under the request's id."""
         running: set[asyncio.Task[None]] = set()
-        try:
-            while True:
-                header, _ = await wire.read(reader)
-                task = asyncio.create_task(self._answer(header, writer))
-                running.add(task)
-                task.add_done_callback(running.discard)
-        except (asyncio.IncompleteReadError, ConnectionError, wire.WireError):
-            pass
-        finally:
+        loop = asyncio.get_running_loop()
+
+        def received(connection: wire.Messages, header: dict[str, Any], _body: bytes) -> None:
+            task = loop.create_task(self._answer(header, connection))
+            running.add(task)
+            task.add_done_callback(running.discard)
+
+        def ended(_connection: wire.Messages) -> None:
             for task in running:
                 task.cancel()
-            writer.close()
 
-    async def _answer(self, header: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        return wire.Messages(received, ended)
+
+    async def _answer(self, header: dict[str, Any], connection: wire.Messages) -> None:
         try:
             answer, body = await getattr(self, f"_op_{header['op']}")(header)
         except asyncio.CancelledError:
@@ -114,8 +118,8 @@ class RenderProcess:
             }
             body = b""
         with suppress(ConnectionError):
-            writer.write(wire.pack({"id": header.get("id"), **answer}, body))
-            await writer.drain()
+            connection.send({"id": header.get("id"), **answer}, body)
+            await connection.drain()
 
     # Operations -------------------------------------------------------------------------------------------------
 
@@ -156,7 +160,7 @@ class RenderProcess:
         """Of a viewer: in its turn. Of nobody (prepared pictures): the same one, asked for twice, is made once."""
         if header.get("viewer"):
             return await self._picture(header)
-        key = repr(sorted((name, value) for name, value in header.items() if name not in {"id", "behind"}))
+        key = orjson.dumps({**header, "id": 0, "behind": False}, option=orjson.OPT_SORT_KEYS).decode()
         shared = self._shared.get(key)
         if shared is None:
             header = {**header, "shared": key}
@@ -353,7 +357,7 @@ class RenderProcess:
         if job.done.done():
             return
         try:
-            result = await asyncio.get_running_loop().run_in_executor(self._threads, job.make)
+            result = await self._makers.make(job.make)
         except CancelledPictureError:
             if not job.done.done():
                 job.done.set_exception(SupersededError())
@@ -397,6 +401,7 @@ class RenderProcess:
         await asyncio.gather(*running, return_exceptions=True)
         await self._volumes.close()
         await self._loader.close()
+        self._makers.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -412,7 +417,7 @@ async def run(settings: Settings, ready: Callable[[], None]) -> None:
     path.unlink(missing_ok=True)
     mask = os.umask(0o177)
     try:
-        server = await asyncio.start_unix_server(process.serve, str(path), limit=1 << 22)
+        server = await asyncio.get_running_loop().create_unix_server(process.connect, str(path))
     finally:
         os.umask(mask)
     ready()
