@@ -22,6 +22,7 @@ _SERVER_SETTINGS = {
 }
 
 
+_MOST_IDLE = 3  # connections that a process keeps at hand
 _SETTING = "cloudfilm.institution_id"
 _CUT = (
     asyncpg.PostgresConnectionError,
@@ -60,6 +61,14 @@ def _drop(connection: asyncpg.Connection) -> None:
         connection.terminate()
 
 
+def _is_free(connection: Any) -> bool:
+    """Whether a statement can be sent as the first of a transaction. Of one that was cut the pool may know already."""
+    try:
+        return not connection.is_closed() and not connection.is_in_transaction()
+    except asyncpg.InterfaceError:
+        return False
+
+
 async def _undo(connection: asyncpg.Connection) -> None:
     """ROLLBACK where there is still a connection; a cut one was rolled back by the server."""
     try:
@@ -89,6 +98,9 @@ class Database:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._kept: list[KeptConnection] = []
+        self._at_hand: list[Any] = []
+        self._wanting = 0
+        self._closing = False
 
     @classmethod
     async def connect(cls, url: str, *, min_size: int = 1, max_size: int = 8) -> Database:
@@ -107,12 +119,40 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection, waiting for running statements at most 5 s."""
+        self._closing = True
         for kept in self._kept:
             await kept.release()
+        while self._at_hand:
+            await self._pool.release(self._at_hand.pop())
         try:
             await asyncio.wait_for(self._pool.close(), 5)
         except TimeoutError:
             self._pool.terminate()
+
+    async def take(self) -> Any:
+        """A connection: one at hand, else the pool's next. Going through the pool costs two tasks and a turn of the loop."""
+        while self._at_hand:
+            connection = self._at_hand.pop()
+            if _is_free(connection):
+                return connection
+            await self.drop(connection)
+        self._wanting += 1
+        try:
+            return await self._pool.acquire()
+        finally:
+            self._wanting -= 1
+
+    async def give(self, connection: Any) -> None:
+        """Back after statements that went well: to be at hand where nobody waits for the pool."""
+        is_kept = not self._wanting and not self._closing and len(self._at_hand) < _MOST_IDLE
+        if is_kept and _is_free(connection):
+            self._at_hand.append(connection)
+        else:
+            await self.drop(connection)
+
+    async def drop(self, connection: Any) -> None:
+        """Back to the pool, which puts it in order."""
+        await self._pool.release(connection)
 
     @asynccontextmanager
     async def transaction(
@@ -138,19 +178,21 @@ class Database:
                 raise
             if await connection.execute("commit") != "COMMIT":
                 raise NotCommittedError
-        finally:
-            await self._pool.release(pooled)
+        except BaseException:
+            await self.drop(pooled)
+            raise
+        await self.give(pooled)
 
     async def _begin(self, begin: str) -> Any:
         """A connection inside a transaction. Those that a restarted server cut are passed over: nothing has run yet."""
         for attempt in range(self._pool.get_max_size() + 1):
-            connection = await self._pool.acquire()
+            connection = await self.take()
             try:
                 await connection.execute(begin)
             except BaseException as error:
                 if isinstance(error, _CUT):
                     _drop(cast("asyncpg.Connection", connection))
-                await self._pool.release(connection)
+                await self.drop(connection)
                 if not isinstance(error, _CUT) or attempt == self._pool.get_max_size():
                     raise
             else:
@@ -164,10 +206,15 @@ class Database:
             async with self.transaction(institution_id) as connection:
                 yield connection
         else:
-            async with self._pool.acquire() as pooled:
-                connection = cast("asyncpg.Connection", pooled)
+            pooled = await self.take()
+            connection = cast("asyncpg.Connection", pooled)
+            try:
                 with _named_when_cut(connection):
                     yield connection
+            except BaseException:
+                await self.drop(pooled)
+                raise
+            await self.give(pooled)
 
     async def fetch(self, institution_id: int | None, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """Rows of one statement in a transaction of its own."""
@@ -191,7 +238,7 @@ class Database:
 
     def keep_connection(self) -> KeptConnection:
         """A connection of the pool for one user's statements, taken with the first of them."""
-        kept = KeptConnection(self._pool)
+        kept = KeptConnection(self)
         self._kept.append(kept)
         return kept
 
@@ -204,20 +251,19 @@ class Database:
 class KeptConnection:
     """A connection that stays with its user from statement to statement, one at a time, each a transaction by itself.
 
-    Going through the pool costs a task and a turn of the loop for every statement, before its answer is seen. No
-    institution is set: for functions that set it. A connection whose statement failed goes back to the pool.
+    No institution is set: for functions that set it. A connection whose statement failed goes back to the pool.
     """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._pooled: Any = None
 
     async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """Rows of one statement, committed when this returns. Raises what asyncpg raises."""
-        if self._pooled is not None and self._pooled.is_closed():
+        if self._pooled is not None and not _is_free(self._pooled):
             await self.release()
         if self._pooled is None:
-            self._pooled = await self._pool.acquire()
+            self._pooled = await self._database.take()
         connection = cast("asyncpg.Connection", self._pooled)
         try:
             with _named_when_cut(connection):
@@ -230,4 +276,4 @@ class KeptConnection:
         """Give the connection back; the next statement takes one again."""
         pooled, self._pooled = self._pooled, None
         if pooled is not None:
-            await self._pool.release(pooled)
+            await self._database.drop(pooled)

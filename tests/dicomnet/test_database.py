@@ -124,6 +124,37 @@ async def test_the_pool_goes_on_after_its_connections_were_cut(
     await owner.close()
 
 
+async def test_connections_at_hand_are_not_withheld_from_those_who_wait(urls: Urls) -> None:
+    database = await Database.connect(urls.runtime, max_size=2)
+
+    async def ask(number: int) -> int:
+        async with database.transaction(None) as connection:
+            return int(await connection.fetchval("select $1::int", number))
+
+    async with asyncio.timeout(30):
+        for _ in range(20):
+            assert await asyncio.gather(*(ask(number) for number in range(9))) == list(range(9))
+            assert await database.fetchval(None, "select 7") == 7
+        kept = database.keep_connection()
+        async with database.transaction(None):
+            one, other = asyncio.create_task(ask(1)), asyncio.create_task(kept.fetch("select 2"))
+            await asyncio.wait({one, other}, return_when=asyncio.FIRST_COMPLETED)
+        await one
+        await other
+    await database.close()
+
+
+async def test_a_statement_that_fails_leaves_its_connection_in_order(database: Database) -> None:
+    for _ in range(3):
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await database.fetchval(None, "select 1 / 0")
+        assert await database.fetchval(None, "select 1") == 1
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await database.fetchval(None, "select pg_sleep(30)")
+    assert await database.fetchval(None, "select 1") == 1
+
+
 @pytest.mark.parametrize("noticed", [False, True])
 async def test_a_connection_cut_inside_a_transaction_is_named_and_the_pool_goes_on(
     database: Database, institution: int, urls: Urls, noticed: bool
