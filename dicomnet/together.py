@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 _MOST_AT_ONCE = 64
+GATHER_S = 0.002  # a round trip costs both sides as much as two or three look-ups: under load fewer, larger ones
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -35,7 +36,11 @@ class Together(Generic[Key, Value]):
 
     async def _run(self) -> None:
         try:
+            is_busy = False
             while self._waiting:
+                if is_busy:  # these came while others were looked up, and more will
+                    await asyncio.sleep(GATHER_S)
+                is_busy = True
                 keys = list(self._waiting)[:_MOST_AT_ONCE]
                 await self._answer({key: self._waiting.pop(key) for key in keys})
         finally:

@@ -17,6 +17,7 @@ import orjson
 
 from app.logging import correlation_id
 from dicomnet.database import Database
+from dicomnet.together import GATHER_S
 
 _LARGEST_BATCH = 200
 _MOST_TRIES = 3
@@ -105,7 +106,12 @@ class Audit:
         await done
 
     async def _write(self, institution_id: int) -> None:
-        while batch := self._waiting.get(institution_id, [])[:_LARGEST_BATCH]:
+        is_busy = False
+        while self._waiting.get(institution_id):
+            if is_busy:  # these came while others were committed, and more will
+                await asyncio.sleep(GATHER_S)
+            is_busy = True
+            batch = self._waiting[institution_id][:_LARGEST_BATCH]
             del self._waiting[institution_id][: len(batch)]
             try:
                 await self._commit(institution_id, [entry for entry, _ in batch])
