@@ -27,14 +27,15 @@ from app.viewing.routes import ROUTES as VIEWING_ROUTES
 from app.viewing.surface_routes import ROUTES as SURFACE_ROUTES
 from app.viewing.values_routes import ROUTES as VALUES_ROUTES
 
+# Routes are tried one after the other: those of pictures come first.
 TABLES: tuple[tuple[RouteSpec, ...], ...] = (
-    IDENTITY_ROUTES,
-    INSTITUTION_ROUTES,
     ARCHIVE_ROUTES,
     VIEWING_ROUTES,
     VALUES_ROUTES,
-    KEY_IMAGE_ROUTES,
     SURFACE_ROUTES,
+    IDENTITY_ROUTES,
+    INSTITUTION_ROUTES,
+    KEY_IMAGE_ROUTES,
     DELIVERY_ROUTES,
     OPERATIONS_ROUTES,
     STATIC_ROUTES,

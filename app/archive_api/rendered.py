@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,6 +22,7 @@ from app.viewing.routes import picture_response
 from app.viewing.studies import first_frame, key_series
 from dicomnet.archive.open_record import load_series
 from dicomnet.archive.query import InstanceRow, SeriesRow, list_series
+from render.engine import RENDERER_VERSION
 from render.request import JPEG, PNG, WEBP, StackView
 
 _MOST_PIXELS = 4096
@@ -127,9 +129,12 @@ async def rendered(request: Request, services: Services, principal: Principal) -
     """One picture: of the frame, of the instance's first frame, of the series' or study's middle."""
     target = await find(request, services, principal)
     shown = await _shown(request, services, principal, target)
-    picture = await _picture(services, principal, shown, *rendering(request, shown.row))
+    view, coding = rendering(request, shown.row)
+    picture = await _picture(services, principal, shown, view, coding)
     await audit(services, principal, "dicomweb.rendered", target, 1)
-    return picture_response(request, picture.data, picture.media_type)
+    place = (shown.row.instance_key, shown.frame_index, picture.meta["backend"], picture.meta["decoder"])
+    made_from = orjson.dumps((RENDERER_VERSION, place, view, coding))
+    return picture_response(request, picture.data, picture.media_type, made_from)
 
 
 async def small(request: Request, services: Services, principal: Principal) -> Response:

@@ -11,11 +11,11 @@ from app.archive_api.studies import ROUTES as STUDY_ROUTES
 from app.archive_api.wado import ROUTES as WADO_ROUTES
 
 ROUTES = (
+    *RENDERED_ROUTES,
+    *WADO_ROUTES,
     *STUDY_ROUTES,
     *DETAIL_ROUTES,
     *QIDO_ROUTES,
     *METADATA_ROUTES,
-    *RENDERED_ROUTES,
-    *WADO_ROUTES,
     *STOW_ROUTES,
 )

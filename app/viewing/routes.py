@@ -28,9 +28,13 @@ def path_key(request: Request, name: str) -> int:
     return int(text)
 
 
-def picture_response(request: Request, data: bytes, media_type: str) -> Response:
-    """With an ETag; 304 when the client has it."""
-    etag = f'"{sha256(data).hexdigest()[:24]}"'
+def picture_response(request: Request, data: bytes, media_type: str, made_from: bytes = b"") -> Response:
+    """With an ETag; 304 when the client has it.
+
+    ``made_from`` names all that the picture is made from, where the caller knows it: hashed with the size in place of
+    the picture's bytes.
+    """
+    etag = f'"{sha256(made_from + b"/%d" % len(data) if made_from else data).hexdigest()[:24]}"'
     headers = {"ETag": etag, "Cache-Control": _PRIVATE, "Vary": "Cookie, Authorization"}
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
