@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,9 @@ _KEPT = "histogram"
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """``counts`` of samples in ``BINS`` equal steps from ``low`` to ``high`` (modality values). Left out are the lowest
-    value (padding, and mostly nothing but air or the edge of the field) and the outermost ten thousandths."""
+    """``counts`` of samples in at most ``BINS`` equal steps from ``low`` to ``high`` (modality values); of whole numbers a
+    step holds equally many of them, or counts would look like a comb. Left out are the lowest value (padding, and mostly
+    nothing but air or the edge of the field) and the outermost ten thousandths."""
 
     low: float
     high: float
@@ -42,5 +44,11 @@ def _counted(volume: Volume) -> Histogram:
     low, high = (float(edge) for edge in np.quantile(chosen, (_OUTLIERS, 1 - _OUTLIERS)))
     if high <= low:
         high = low + 1.0
-    counts, _ = np.histogram(chosen, BINS, (low, high))
+    bins = BINS
+    if np.issubdtype(volume.values.dtype, np.integer):
+        each = math.ceil((high - low + 1) / BINS)
+        bins = math.ceil((high - low + 1) / each)
+        low = math.floor(low) - 0.5
+        high = low + bins * each
+    counts, _ = np.histogram(chosen, bins, (low, high))
     return Histogram(low, high, tuple(int(count) for count in counts))

@@ -19,16 +19,17 @@ def test_padding_and_one_hot_voxel_do_not_squeeze_the_rest() -> None:
     values[:10] = np.arange(100_000, dtype=np.int64).reshape(10, 100, 100) % 1000
     values[0, 0, 0] = 30_000
     found = histogram_of(volume_of(values))
-    assert 0 <= found.low <= 2 and 997 <= found.high <= 999
-    assert len(found.counts) == BINS
+    assert -1 <= found.low <= 2 and 997 <= found.high <= 1003
+    assert 200 <= len(found.counts) <= BINS
     assert sum(found.counts) == pytest.approx(100_000, rel=0.002)
-    # Evenly spread values fill all bins alike.
-    assert max(found.counts) < 1.7 * min(found.counts)
+    # Evenly spread values fill all steps alike: of whole numbers each holds as many.
+    assert (found.high - found.low) / len(found.counts) == 4
+    assert max(found.counts[1:-1]) < 1.1 * min(found.counts[1:-1])
 
 
 def test_a_volume_of_one_value_has_a_range() -> None:
     found = histogram_of(volume_of(np.full((4, 4, 4), 7, np.uint16)))
-    assert (found.low, found.high, sum(found.counts)) == (7.0, 8.0, 64)
+    assert (found.low, sum(found.counts)) == (6.5, 64) and found.high > 7
 
 
 def test_it_is_counted_once_and_over_a_grid_of_a_large_volume(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,7 @@ export abstract class Acts {
   valueText(value: number): string {
     const factor = suvOf(this.viewer.study.manifest(this.state.series))?.factor ?? null;
     if (factor !== null) return `SUV ${Number((value * factor).toPrecision(2))}`;
-    const unit = this.modality === "CT" ? "HU" : (this.facts.unit(this.state.stack) ?? "");
+    const unit = this.modality === "CT" ? "HU" : this.facts.unit(this.state.stack);
     const text = Math.abs(value) < 10 ? Number(value.toPrecision(2)) : Math.round(value);
     return `${text} ${unit}`.trim();
   }

@@ -75,8 +75,10 @@ export class Facts {
     return found;
   }
 
-  unit(stack: number): string | null {
-    return this.spreads.get(stack)?.unit || null;
+  /** Of a volume's values; "" where it is not known ("US": unspecified, PS3.3 C.11.1.1.2). */
+  unit(stack: number): string {
+    const unit = this.spreads.get(stack)?.unit ?? "";
+    return unit === "US" ? "" : unit;
   }
 
   hear(message: Fields): void {

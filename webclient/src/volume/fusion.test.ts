@@ -9,6 +9,7 @@ import {
   spanOf,
   spanText,
   suvRefused,
+  usual,
   withSpan,
 } from "./fusion";
 import { volumeWords } from "./words";
@@ -25,6 +26,17 @@ const entry = (series: number, modality: string, frame_count = 100): SeriesEntry
 const [CT, PT, MR] = [entry(1, "CT"), entry(2, "PT"), entry(3, "MR")];
 
 describe("the second series", () => {
+  it("is shown from SUV 0 to 5 where its file has no window and its SUV is known", () => {
+    const fused = laid(null, 2);
+    const auto = { window_center: 900, window_width: 1800, voi: "auto" };
+    const pet = { suv: { factor: 0.001, reason: "" } } as Manifest;
+    expect(usual(fused, auto, pet)).toEqual({ ...fused, windowCenter: 2500, windowWidth: 5000 });
+    expect(usual(fused, { ...auto, voi: "window" }, pet)).toBeNull();
+    expect(usual(withSpan(fused, { low: 0, high: 9 }), auto, pet)).toBeNull();
+    expect(usual(fused, auto, { suv: { factor: null, reason: "dose" } } as Manifest)).toBeNull();
+    expect(usual(fused, auto, undefined)).toBeNull();
+    expect(usual(fused, null, pet)).toBeNull();
+  });
   it("is told as fields of a view, with its own window where one was chosen", () => {
     const fused = laid(null, 2);
     expect(overlayFields(fused)).toEqual({ overlay: 2, colour_map: "hot" });

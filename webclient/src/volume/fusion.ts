@@ -14,10 +14,13 @@ export interface OverlayWindow {
   readonly window_center: number | null;
   readonly window_width: number | null;
   readonly unit?: string;
+  /** "auto": the file has none. */
+  readonly voi?: string;
 }
 
 /** Usual upper ends of a PET's window, SUV (UX.md section 7). */
 export const SUV_ENDS = [2.5, 5, 10, 15];
+const USUAL_END = 5;
 const KINDS = ["PT", "NM", "MR", "CT"];
 const FEWEST_FRAMES = 8;
 /** Of 1 mm at the window's end, where nothing else is to be seen. */
@@ -55,6 +58,17 @@ export function spanOf(fused: Fused, told: OverlayWindow | null): Span | null {
   const center = fused.windowCenter ?? told?.window_center ?? null;
   const width = fused.windowWidth ?? told?.window_width ?? null;
   return center === null || width === null ? null : { low: center - width / 2, high: center + width / 2 };
+}
+
+/** A PET without a window of its own is shown from SUV 0 to 5 (UX.md section 7); null where nothing is to be changed. */
+export function usual(
+  fused: Fused,
+  told: OverlayWindow | null,
+  manifest: Manifest | undefined,
+): Fused | null {
+  const factor = suvOf(manifest)?.factor ?? null;
+  if (fused.windowWidth !== null || told?.voi !== "auto" || factor === null) return null;
+  return withSpan(fused, { low: 0, high: USUAL_END / factor });
 }
 
 /** As fields of a view (rules 26 and 31 of docs/stream-protocol.md), without how much it covers. */

@@ -7,7 +7,7 @@ import type { Viewer } from "../viewer/viewer";
 import { screenFragment } from "../viewport/serial";
 import { Editor, type EditorHost } from "./editor";
 import { VIEWPORT as FACTS, Facts, stackStepMm } from "./facts";
-import type { OverlayWindow } from "./fusion";
+import { type OverlayWindow, usual } from "./fusion";
 import { boundsOf, inside, stepMm, type Vector } from "./geometry";
 import { keyOf } from "./keys";
 import { Menu } from "./menu";
@@ -72,7 +72,7 @@ export class VolumePage extends Steering implements PlaneHost, RenderingHost, Ed
     const { boot } = viewer;
     this.words = volumeWords(boot.language);
     this.plainSides = boot.patient_facing && boot.language === "zh";
-    const shown = window.matchMedia(WIDE).matches ? "all" : "axial";
+    const shown = this.isWide ? "all" : "axial";
     const series = state?.series ?? viewer.view.series;
     const modality = viewer.study.entry(series).modality;
     this.state = state ?? this.withWindow(initialPage(series, shown, presetsOf(modality)[0] ?? "mip"));
@@ -116,6 +116,10 @@ export class VolumePage extends Steering implements PlaneHost, RenderingHost, Ed
 
   get language(): "zh" | "en" {
     return this.viewer.boot.language;
+  }
+
+  protected override get isWide(): boolean {
+    return window.matchMedia(WIDE).matches;
   }
 
   get cutting(): boolean {
@@ -169,6 +173,9 @@ export class VolumePage extends Steering implements PlaneHost, RenderingHost, Ed
   private refresh(): void {
     if (!this.isOpen) return;
     this.learnPlace();
+    const { fused } = this.state;
+    const usually = fused && usual(fused, this.overlayWindow, this.manifestOf(fused.series));
+    if (usually) this.apply({ ...this.state, fused: usually });
     for (const pane of this.panes) {
       pane.place.classList.toggle("active", pane.kind === this.active);
       pane.refresh();
@@ -176,7 +183,8 @@ export class VolumePage extends Steering implements PlaneHost, RenderingHost, Ed
     this.root.dataset["active"] = this.active === "volume" ? "volume" : "plane";
     this.tools.refresh();
     this.phases.show(this.facts.stacks, this.state.stack);
-    this.editor.show(this.panel === "curve" && this.rendering.isSeen);
+    const hasRoom = this.isWide || this.state.shown !== "all";
+    this.editor.show(this.panel === "curve" && this.rendering.isSeen && hasRoom);
   }
 
   /** The series' phases, or how values are spread, are known now. */
@@ -235,6 +243,7 @@ export class VolumePage extends Steering implements PlaneHost, RenderingHost, Ed
     this.root.dataset["shown"] = shown;
     for (const [name, tab] of this.tabs) tab.setAttribute("aria-pressed", String(name === shown));
     if (shown !== "all") this.touched(shown);
+    else if (this.panel === "curve" && !this.isWide) this.panel = this.panels.volume = "look";
     this.apply({ ...this.state, shown });
   }
 
@@ -280,8 +289,8 @@ export class VolumePage extends Steering implements PlaneHost, RenderingHost, Ed
     if (!this.bounds) this.refreshSoon();
   }
 
-  private learnOverlay({ window_center, window_width, unit = "" }: OverlayWindow): void {
-    const told = { window_center, window_width, unit };
+  private learnOverlay({ window_center, window_width, unit = "", voi = "" }: OverlayWindow): void {
+    const told = { window_center, window_width, unit, voi };
     if (JSON.stringify(told) === JSON.stringify(this.overlayWindow)) return;
     this.overlayWindow = told;
     this.refreshSoon();

@@ -69,6 +69,8 @@ const MOST_PIXELS = 1400;
 const AGAIN_MS = 1000;
 /** While a picture is awaited the next wish waits so long: 4 panes stay far below the stream's rate. */
 const BETWEEN_MS = 60;
+/** A picture that is awaited longer is told of: what is on screen shows what was. */
+const SLOW_MS = 600;
 const SMALL_PX = 260;
 let generation = 0;
 
@@ -92,6 +94,7 @@ export abstract class Pane {
   private frame = 0;
   private timer = 0;
   private again = 0;
+  private slow = 0;
 
   constructor(
     readonly kind: Kind,
@@ -171,6 +174,7 @@ export abstract class Pane {
     window.cancelAnimationFrame(this.frame);
     window.clearTimeout(this.timer);
     window.clearTimeout(this.again);
+    window.clearTimeout(this.slow);
     this.frame = this.timer = 0;
     this.host.want(this.viewport, null);
   }
@@ -202,6 +206,8 @@ export abstract class Pane {
     this.wish = wish;
     this.asked = generation;
     this.askedAt = performance.now();
+    window.clearTimeout(this.slow);
+    this.slow = window.setTimeout(() => this.tellSlow(), SLOW_MS);
     this.prepare();
     this.host.want(this.viewport, { t: "view", ...message, viewport: this.viewport, generation });
   }
@@ -254,7 +260,14 @@ export abstract class Pane {
     if (isLast && complete < 100) this.askLater();
   }
 
+  /** How much of an incomplete volume is here says more. */
+  private tellSlow(): void {
+    const isIncomplete = this.state.classList.contains("incomplete");
+    if (this.drawn < this.asked && !isIncomplete) this.state.textContent = this.host.words.loading;
+  }
+
   fail(text: string): void {
+    window.clearTimeout(this.slow);
     this.state.textContent = text;
   }
 

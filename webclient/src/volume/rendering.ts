@@ -177,6 +177,8 @@ export class RenderingPane extends Pane {
   protected overlay(): void {
     const { state, bounds, cutting } = this.host;
     const isShown = cutting && !isWhole(state);
+    // Its handles have the letters of the sides.
+    this.place.classList.toggle("boxed", isShown);
     this.box.show(isShown ? (state.box ?? bounds) : null, state.camera, this.size, this.mmOfPx);
     if (this.overlaid) this.scalpel.seenBy(this.overlaid);
     this.showMark();

@@ -29,6 +29,9 @@ export abstract class Steering extends Acts {
   protected abstract readonly rendering: RenderingPane;
   protected abstract readonly notice: Notice;
 
+  /** Room for panels beside the pictures. */
+  protected abstract get isWide(): boolean;
+
   abstract show(shown: Shown): void;
   protected abstract refreshSoon(): void;
 
@@ -58,7 +61,9 @@ export abstract class Steering extends Acts {
       if (panel !== "slab" && panel !== "fusion") this.planeTool = panel;
       if (this.active === "volume") this.active = "axial";
     }
-    const isSeen = this.state.shown === "all" || this.state.shown === this.active;
+    // On a phone the panel leaves no room for four pictures.
+    const isCramped = panel === "curve" && this.state.shown === "all" && !this.isWide;
+    const isSeen = !isCramped && (this.state.shown === "all" || this.state.shown === this.active);
     if (!isSeen) this.show(this.active);
     this.refreshSoon();
   }
