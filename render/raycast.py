@@ -226,7 +226,7 @@ def _here(layer: RayLayer, space: EmptySpace) -> raycast.Layer:
     """A layer with addresses in this process."""
     prepared, tables = layer.prepared, layer.tables
     return raycast.Layer(
-        *(_a(prepared.volume.values), _a(space.distance), _a(space.parts), _a(tables.opacity), _a(tables.colour)),
+        *(_a(prepared.volume.values), _a(space.distance), _a(space.sights), _a(tables.opacity), _a(tables.colour)),
         *(tuple(prepared.size.tolist()), space.grid, raycast.CELL_SHIFT - 1),
         *(len(tables.opacity), prepared.kind, tables.first, tables.steps),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +27,16 @@ BoundsOrNative = Callable[[Volume, Shape, Bounds], Range]
 
 
 _MOST_MAPS = 4
+_Map = TypeVar("_Map")
 _Key = tuple[bytes, float, float]
 
 
 @dataclass(frozen=True)
 class EmptySpace:
-    """``parts`` (a bit per 2 x 2 x 2 voxels) and ``distance`` of CfRayLayer, flat, over a ``grid`` (x, y, z) of
-    2 x 2 x 2 to each of the volume's cells."""
+    """``sights`` (a bit per voxel) and ``distance`` of CfRayLayer, flat, over a ``grid`` (x, y, z) of 2 x 2 x 2 to each
+    of the volume's cells."""
 
-    parts: NDArray[np.uint8]
+    sights: NDArray[np.uint32]
     distance: NDArray[np.uint8]
     grid: tuple[int, int, int]
 
@@ -76,7 +77,7 @@ class PreparedVolume:
         self._cuts: tuple[Cut, ...] = ()
         self._keep: NDArray[np.uint8] | None = None  # flat, 4 bytes longer than the volume
         self._kept_cells: NDArray[np.uint8] | None = None
-        self._parts: dict[_Key, NDArray[np.uint8]] = {}
+        self._sights: dict[_Key, NDArray[np.uint32]] = {}
         self._distance: dict[_Key, NDArray[np.uint8]] = {}  # after the cuts
         shape = (int(self.cells[2]), int(self.cells[1]), int(self.cells[0]))
         native = self._native_bounds
@@ -92,7 +93,7 @@ class PreparedVolume:
     def nbytes(self) -> int:
         """Bytes beside the volume's own."""
         keep = 0 if self._keep is None else self._keep.nbytes
-        maps = [*self._parts.values(), *self._distance.values()]
+        maps = [*self._sights.values(), *self._distance.values()]
         return int(self._low.nbytes * 2 + keep + sum(found.nbytes for found in maps))
 
     def scale(self, values: str) -> tuple[float, float]:
@@ -113,26 +114,23 @@ class PreparedVolume:
     def empty_space(self, tables: TransferTables) -> EmptySpace:
         """Where nothing is seen by these tables and the cuts, and how far such emptiness reaches."""
         key = ((tables.opacity > 0).tobytes(), tables.first, tables.steps)
-        parts = _remembered(self._parts, key, lambda: self._find_parts(tables))
-        distance = _remembered(self._distance, key, lambda: self._find_distance(parts))
-        return EmptySpace(parts, distance, (int(self.cells[0]) * 2, int(self.cells[1]) * 2, int(self.cells[2]) * 2))
+        sights = _remembered(self._sights, key, lambda: self._find_sights(tables))
+        distance = _remembered(self._distance, key, lambda: self._find_distance(sights))
+        return EmptySpace(sights, distance, (int(self.cells[0]) * 2, int(self.cells[1]) * 2, int(self.cells[2]) * 2))
 
-    def _new_map(self) -> NDArray[np.uint8]:
-        return np.zeros(8 * int(np.prod(self.cells)) + 4, np.uint8)  # gathers read 4 bytes at a time
-
-    def _find_parts(self, tables: TransferTables) -> NDArray[np.uint8]:
-        found, before = self._new_map(), tables.visible_before()
+    def _find_sights(self, tables: TransferTables) -> NDArray[np.uint32]:
+        found, before = np.zeros(16 * int(np.prod(self.cells)), np.uint32), tables.visible_before()
         arguments = (
             *(_a(self.volume.values), self.kind, _a(self.size), _a(self._low), _a(self._high)),
             *(tables.first, tables.steps, len(tables.opacity), _a(before), _a(found)),
         )
-        self._layers(lambda a, b: self._kernels.cf_ray_parts(*arguments, a, b), int(self.cells[2]))
+        self._layers(lambda a, b: self._kernels.cf_ray_sights(*arguments, a, b), int(self.cells[2]))
         return found
 
-    def _find_distance(self, parts: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        found, grid = self._new_map(), self.cells * 2
+    def _find_distance(self, sights: NDArray[np.uint32]) -> NDArray[np.uint8]:
+        found, grid = np.zeros(8 * int(np.prod(self.cells)), np.uint8), self.cells * 2
         kept = 0 if self._kept_cells is None else _a(self._kept_cells)
-        arguments = (_a(parts), kept, _a(grid), _a(found))
+        arguments = (_a(sights), kept, _a(grid), _a(found))
         self._layers(lambda a, b: self._kernels.cf_ray_distance(*arguments, 0, a, b), int(grid[2]))
         self._layers(lambda a, b: self._kernels.cf_ray_distance(*arguments, 1, a, b), int(grid[1]))
         return found
@@ -188,9 +186,7 @@ class RayLayer:
     keep: NDArray[np.uint8] | None = None
 
 
-def _remembered(
-    maps: dict[_Key, NDArray[np.uint8]], key: _Key, find: Callable[[], NDArray[np.uint8]]
-) -> NDArray[np.uint8]:
+def _remembered(maps: dict[_Key, _Map], key: _Key, find: Callable[[], _Map]) -> _Map:
     """The map of this key, made if need be; the oldest of too many is forgotten."""
     if key not in maps:
         made = find()

@@ -29,7 +29,7 @@ _AHEAD = 4  # slices being decoded for one volume
 _MOST_PLANS = 64
 _LONGEST_SLICE_S = 120.0
 _PER_VOXEL = 3  # bytes while it is made and after: 16 bits and a mask, or the first volume and its slices
-_PER_CELL = 13
+_PER_CELL = 2 * 4 + 1 + 4 * (64 + 8)  # what scene.py keeps: bounds, what cuts leave, four functions' sights and distances
 
 Place = tuple[int, int, int, int]  # institution, series, version, stack
 
@@ -60,7 +60,7 @@ class _Making:
 
 def _bytes_of(volume: Volume) -> int:
     """What a volume may keep in memory: its values, its cells, a mask of cuts of a byte per voxel, and what volume
-    rendering keeps of each cell (render/scene.py: two bounds, a byte of the mask and of four distance maps)."""
+    rendering keeps of each cell."""
     return volume.nbytes + int(volume.values.size) + _PER_CELL * volume_cells(volume)
 
 

@@ -91,6 +91,14 @@ CF_FN void cf_ray_gradient(const CfRayLayer& g, const CfPlace<L>& p, typename L:
   out[2] = z0 + py * (z1 - z0);
 }
 
+// Packets have a version of their own.
+template <class L, int kind>
+struct CfGradient {
+  static CF_METHOD void at(const CfRayLayer& g, const CfPlace<L>& p, typename L::I index, typename L::F* out) {
+    cf_ray_gradient<L, kind>(g, p, index, out);
+  }
+};
+
 template <class L>
 CF_FN typename L::I cf_ray_entry(const CfRayLayer& g, typename L::F value) {
   typedef typename L::F F;
@@ -110,15 +118,20 @@ CF_FN typename L::M cf_ray_kept(const CfRayScene& s, const CfPlace<L>& p, typena
   return L::at(s.keep, at) != 0;
 }
 
-// Whether something may be seen at a sample: a look at one byte, most of which stay in the nearest caches, before eight
+// Its lowest bit says whether something may be seen at a sample.
+template <class L>
+CF_FN typename L::I cf_ray_sight(const CfRayLayer& g, const CfPlace<L>& p) {
+  const typename L::I x = p.voxel[0], y = p.voxel[1], z = p.voxel[2];
+  const typename L::I bits = L::at(g.sights, ((z >> 1) * g.cells[1] + (y >> 2)) * g.cells[0] + (x >> 2));
+  return bits >> ((z & 1) << 4 | (y & 3) << 2 | (x & 3));
+}
+
+// Whether something may be seen at a sample: a look at one bit, most of which stay in the nearest caches, before eight
 // values that do not.
 template <class L>
 CF_FN typename L::M cf_ray_may_see(const CfRayLayer& g, const CfPlace<L>& p) {
-  typedef typename L::I I;
-  if (g.parts == 0) return p.voxel[0] >= 0;
-  const I x = p.voxel[0] >> 1, y = p.voxel[1] >> 1, z = p.voxel[2] >> 1;
-  const I bits = L::at(g.parts, ((z >> 1) * g.cells[1] + (y >> 1)) * g.cells[0] + (x >> 1));
-  return ((bits >> ((z & 1) * 4 + (y & 1) * 2 + (x & 1))) & 1) != 0;
+  if (g.sights == 0) return p.voxel[0] >= 0;
+  return (cf_ray_sight<L>(g, p) & 1) != 0;
 }
 
 // What a sum of samples gives when it is lit.
@@ -137,7 +150,7 @@ CF_FN CfLit<L> cf_ray_light(const CfRayScene& s, const CfRays<L>& r, typename L:
   if (L::any(taken)) {
     const CfPlace<L> p = cf_ray_place<L>(r, t, s.layer.size);
     F g[3];
-    cf_ray_gradient<L, kind>(s.layer, p, cf_ray_index<L>(p, s.layer.size), g);
+    CfGradient<L, kind>::at(s.layer, p, cf_ray_index<L>(p, s.layer.size), g);
     const float* q = s.metric;
     const F square = g[0] * g[0] * q[0] + g[1] * g[1] * q[1] + g[2] * g[2] * q[2] + g[0] * g[1] * q[3] +
                      g[0] * g[2] * q[4] + g[1] * g[2] * q[5];

@@ -26,13 +26,13 @@ struct CfRayLayer {
   const void* values;            // (nz, ny, nx), contiguous; each axis at least 2, fewer than 2^31 voxels
   const cf_u8* distance;         // per cell: 0 = something may be seen, d = every cell nearer than d (Chebyshev) is
                                  // empty
-  const cf_u8* parts;            // per cell of 4 x 4 x 4 voxels, a bit for each 2 x 2 x 2, x lowest: something may be
-                                 // seen; or 0 when nobody has looked so closely
+  const unsigned int* sights;    // per 4 x 4 x 2 voxels, a bit for each, x lowest: something may be seen between it and
+                                 // its next neighbours; or 0 when nobody has looked so closely
   const cf_f32* opacity;         // of one sample, by table entry
   const unsigned int* colour;    // 10 bits each: red << 20 | green << 10 | blue
   int size[3];                   // nx, ny, nz
   int cells[3];
-  int cell_shift;                // cells are 1 << cell_shift voxels wide; 2 where there are parts
+  int cell_shift;                // cells are 1 << cell_shift voxels wide; 2 where there are sights
   int entries;                   // of the two tables
   int kind;                      // CfValueKind
   cf_f32 first, steps;           // entry = (value - first) * steps, nearest, the ends repeat
@@ -192,9 +192,9 @@ CF_FN CfPlace<L> cf_ray_place(const CfRays<L>& r, typename L::F t, const int* si
   for (int i = 0; i < 3; ++i) {
     // Clamped in an order that turns what is not a number into 0.
     const F at = cf_min<L>(cf_max<L>(r.o[i] + t * r.d[i], L::splat(0.0f)), L::splat((float)(size[i] - 1)));
-    const F floor = cf_min<L>(L::real(L::whole(at)), L::splat((float)(size[i] - 2)));
-    p.voxel[i] = L::whole(floor);
-    p.part[i] = at - floor;
+    const typename L::I voxel = L::whole(at), last = voxel * 0 + (size[i] - 2);
+    p.voxel[i] = L::select(voxel < last, voxel, last);
+    p.part[i] = at - L::real(p.voxel[i]);
   }
   return p;
 }

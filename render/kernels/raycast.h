@@ -10,12 +10,28 @@ struct CfBeam {
   float o[3], d[3], way[3], radius[3];
 };
 
+// Extremes of where rays are, at the beginning and at the end.
+struct CfReach {
+  float low[3][2], high[3][2];
+};
+
 template <class L>
-CF_FN CfBeam cf_ray_beam(const CfRays<L>& r, float begin, float end) {
-  CfBeam b;
+CF_FN CfReach cf_ray_reach(const CfRays<L>& r, float begin, float end) {
+  CfReach reach;
   for (int i = 0; i < 3; ++i) {
     const typename L::F first = r.o[i] + r.d[i] * begin, last = r.o[i] + r.d[i] * end;
-    const float low[2] = {L::least(first), L::least(last)}, high[2] = {L::most(first), L::most(last)};
+    reach.low[i][0] = L::least(first);
+    reach.low[i][1] = L::least(last);
+    reach.high[i][0] = L::most(first);
+    reach.high[i][1] = L::most(last);
+  }
+  return reach;
+}
+
+CF_FN CfBeam cf_ray_beam(const CfReach& reach, float begin, float end) {
+  CfBeam b;
+  for (int i = 0; i < 3; ++i) {
+    const float *low = reach.low[i], *high = reach.high[i];
     const float from = 0.5f * (low[0] + high[0]), to = 0.5f * (low[1] + high[1]);
     b.d[i] = end > begin ? (to - from) / (end - begin) : 0.0f;
     b.o[i] = from - b.d[i] * begin;
@@ -147,7 +163,7 @@ CF_FN CfOther<L> cf_ray_other(const CfRayScene& s, const CfRays<L>& r, float fir
   for (int i = 0; i < 3; ++i)
     cf_ray_slab<L>(other.r.o[i], other.r.d[i], L::splat(0.0f), L::splat((float)(s.other.size[i] - 1)), other.begin,
                    other.end);
-  other.beam = cf_ray_beam<L>(other.r, first, last);
+  other.beam = cf_ray_beam(cf_ray_reach<L>(other.r, first, last), first, last);
   return other;
 }
 
@@ -176,30 +192,27 @@ struct CfLook {
 
 // Values behind kAhead samples at once, so that one's are on their way while another's are. `seen` comes as the lanes
 // that may see something and leaves as those that do; entry and opacity count in these. False: nobody sees anything.
-// Packets have a version of their own.
 template <class L, int kind>
-struct CfLooks {
-  static CF_METHOD bool at(const CfRayLayer& g, const CfPlace<L>* p, CfLook<L>* look) {
-    bool found = false;
-    for (int k = 0; k < L::kAhead; ++k) found = found || L::any(look[k].seen);
-    if (!found) return false;
-    for (int k = 0; k < L::kAhead; ++k) {
-      const typename L::I index = cf_ray_index<L>(p[k], g.size);
-      look[k].entry = cf_ray_entry<L>(g, cf_ray_value<L, kind>(g, p[k], index));
-      look[k].opacity = L::at(g.opacity, look[k].entry);
-      look[k].seen = look[k].seen & (look[k].opacity > 0.0f);
-    }
-    return true;
+CF_FN bool cf_ray_look(const CfRayLayer& g, const CfPlace<L>* p, CfLook<L>* look) {
+  bool found = false;
+  for (int k = 0; k < L::kAhead; ++k) found = found || L::any(look[k].seen);
+  if (!found) return false;
+  for (int k = 0; k < L::kAhead; ++k) {
+    const typename L::I index = cf_ray_index<L>(p[k], g.size);
+    look[k].entry = cf_ray_entry<L>(g, cf_ray_value<L, kind>(g, p[k], index));
+    look[k].opacity = L::at(g.opacity, look[k].entry);
+    look[k].seen = look[k].seen & (look[k].opacity > 0.0f);
   }
-};
+  return true;
+}
 
 // One packet of rays through pixels (px, py); lanes outside `wanted` do nothing. All lanes are at the same t, so that
-// they are near each other in the volume. `fused`: the other layer takes part.
+// they are near each other in the volume. `fused`: the other layer takes part. Wide packets have a way of their own,
+// native/ray_group.h.
 template <class L, int kind, bool fused, class Sink>
 CF_FN CfMarch<L> cf_ray_march(const CfRayScene& s, typename L::I px, typename L::I py, typename L::M wanted,
                               Sink& sink) {
   typedef typename L::F F;
-  typedef typename L::I I;
   typedef typename L::M M;
   const CfRays<L> r = cf_ray_begin<L>(s, px, py);
   const F zero = L::splat(0.0f), never = L::splat(-1.0f);
@@ -213,7 +226,7 @@ CF_FN CfMarch<L> cf_ray_march(const CfRayScene& s, typename L::I px, typename L:
   float t = L::least(L::select(alive, start, L::splat(CF_RAY_FAR)));
   const float last = L::most(L::select(alive, end, never));
   if (t <= last) {
-    const CfBeam beam = cf_ray_beam<L>(r, t, last);
+    const CfBeam beam = cf_ray_beam(cf_ray_reach<L>(r, t, last), t, last);
     CfOther<L> other;
     if (fused) other = cf_ray_other<L>(s, r, t, last);
     while (t <= last) {
@@ -232,7 +245,7 @@ CF_FN CfMarch<L> cf_ray_march(const CfRayScene& s, typename L::I px, typename L:
         on[k] = (start <= at) & (end >= at);
         look[k].seen = alive & on[k] & cf_ray_may_see<L>(s.layer, p[k]);
       }
-      if (!CfLooks<L, kind>::at(s.layer, p, look) && !fused) {
+      if (!cf_ray_look<L, kind>(s.layer, p, look) && !fused) {
         t = t + (float)L::kAhead;
         continue;
       }

@@ -23,8 +23,8 @@ struct CfPacket {
   typedef CfVecF F;
   typedef CfVecI I;
   typedef CfVecI M;  // all bits of a lane, or none
-  enum { kAhead = CF_LANES >= 8 ? 8 : 2 };  // samples that are looked up together
-  CF_FN F splat(float a) { return F{} + a; }
+  enum { kAhead = 2 };  // samples that are looked up together
+  CF_FN F splat(float a) { return a - F{}; }  // 0 + a is another number for -0
   CF_FN F select(M m, F a, F b) { return m ? a : b; }
   CF_FN I select(M m, I a, I b) { return m ? a : b; }
   CF_FN M no(M m) { return ~m; }
@@ -62,6 +62,28 @@ struct CfPacket {
     unsigned found = 0;
     for (int i = 0; i < CF_LANES; ++i) found |= (unsigned)(m[i] != 0) << i;
     return found;
+#endif
+  }
+
+  // Of the lanes of `which`, those with begin <= at <= end and the lowest bit of `sight`.
+  CF_FN unsigned looking(unsigned which, F begin, F end, F at, I sight) {
+#if defined(__AVX512F__)
+    __mmask16 lanes = _mm512_mask_cmp_ps_mask((__mmask16)which, (__m512)begin, (__m512)at, _CMP_LE_OQ);
+    lanes = _mm512_mask_cmp_ps_mask(lanes, (__m512)end, (__m512)at, _CMP_GE_OQ);
+    return _mm512_mask_test_epi32_mask(lanes, (__m512i)sight, _mm512_set1_epi32(1));
+#else
+    return which & bits((begin <= at) & (end >= at) & ((sight & 1) != 0));
+#endif
+  }
+
+  // The other way round.
+  CF_FN M mask(unsigned which) {
+#if defined(__AVX512F__)
+    return (M)_mm512_maskz_set1_epi32((__mmask16)which, -1);
+#else
+    M m;
+    for (int i = 0; i < CF_LANES; ++i) m[i] = -(int)(which >> i & 1);
+    return m;
 #endif
   }
 
@@ -167,3 +189,15 @@ struct CfPacket {
     b = (F)gather<4>(from + 1, index);
   }
 };
+
+#if defined(__AVX512F__)
+// What they are defined as, by one instruction: GCC takes two.
+template <>
+inline CfVecF cf_min<CfPacket>(CfVecF a, CfVecF b) {
+  return (CfVecF)_mm512_maskz_min_ps(0xffff, (__m512)a, (__m512)b);
+}
+template <>
+inline CfVecF cf_max<CfPacket>(CfVecF a, CfVecF b) {
+  return (CfVecF)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b);
+}
+#endif

@@ -1,5 +1,5 @@
 // Maps of empty space, made on the CPU: extremes of blocks of voxels once per volume, what of them shows something
-// (parts) and how far it is to that (distances) once per transfer function.
+// (sights) and how far it is to that (distances) once per transfer function.
 #pragma once
 #include "../kernels/ray_scene.h"
 
@@ -63,6 +63,23 @@ void blocks(const T* values, const int* n, float* low, float* high, int z_begin,
   });
 }
 
+// The numbers of T in their order: what an index of it stands for.
+template <typename T>
+struct Ordered {
+  static constexpr long long kFirst = (T)-1 < 0 ? -32768 : 0, kLast = (T)-1 < 0 ? 32767 : 65535;
+  static T at(long long index) { return (T)index; }
+};
+template <>
+struct Ordered<float> {
+  static constexpr long long kLast = 0x7cf0bdc2, kFirst = -kLast;  // 1e37: sound values are nearer to 0
+  static float at(long long index) {
+    const unsigned bits = index < 0 ? 0x80000000u | (unsigned)-index : (unsigned)index;
+    float value;
+    __builtin_memcpy(&value, &bits, sizeof value);
+    return value;
+  }
+};
+
 // Which values show something: the tables of a transfer function, without colours.
 struct Sight {
   float first, steps;
@@ -73,53 +90,128 @@ struct Sight {
     const int a = cf_table_index(low, first, steps, entries), b = cf_table_index(high, first, steps, entries);
     return !(low <= high) || visible_before[b + 1] > visible_before[a];
   }
+
+  // Index of the smallest T whose entry is at least this one; behind the last when there is none.
+  template <typename T>
+  long long reaching(int entry) const {
+    long long low = Ordered<T>::kFirst, high = Ordered<T>::kLast + 1;
+    while (low < high) {
+      const long long middle = low + (high - low) / 2;
+      if (cf_table_index((float)Ordered<T>::at(middle), first, steps, entries) >= entry)
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    return low;
+  }
 };
 
-// Extremes of 3 neighbours each, 2 apart: `rows` of length `count` each, 2 * kParts + 1 of them, to kParts.
-template <typename T, bool most>
-void narrow(const T* rows, int count, T* to) {
-  for (int part = 0; part < kBlock / 2; ++part) {
-    const T *a = rows + 2 * part * count, *b = a + count, *c = b + count;
-    for (int i = 0; i < count; ++i) {
-      const T ab = most ? (a[i] > b[i] ? a[i] : b[i]) : (a[i] < b[i] ? a[i] : b[i]);
-      to[part * count + i] = most ? (ab > c[i] ? ab : c[i]) : (ab < c[i] ? ab : c[i]);
-    }
-  }
-}
-
-template <typename T, bool most>
-void parts_of(const Block<T>& block, T (*to)[kBlock / 2][kBlock / 2]) {
-  constexpr int wide = kBlock + 1, half = kBlock / 2;
-  T layers[half][wide][wide], rows[half][half][wide];
-  narrow<T, most>(block.v[0][0], wide * wide, layers[0][0]);
-  for (int k = 0; k < half; ++k) {
-    narrow<T, most>(layers[k][0], wide, rows[k][0]);
-    for (int j = 0; j < half; ++j) narrow<T, most>(rows[k][j], 1, to[k][j]);
-  }
-}
-
+// The same as ranges of values: what shows something lies in one of them. What is between the fourth and the last of a
+// table with more is taken for visible too.
 template <typename T>
-void parts(const T* values, const int* n, const float* low, const float* high, const Sight& sight, cf_u8* map,
-           int z_begin, int z_end) {
-  const long long row = (n[0] + kBlock - 2) / kBlock * 2, slice = row * ((n[1] + kBlock - 2) / kBlock * 2);
-  every_block(n, z_begin, z_end, [&](int x, int y, int z, long long number) {
-    cf_u8* to = map + 2 * z * slice + 2 * y * row + 2 * x;
-    const bool visible = sight.sees(low[number], high[number]);
-    cf_u8 bits[8];
-    __builtin_memset(bits, 0, sizeof bits);
-    if (visible) {
-      constexpr int half = kBlock / 2;
-      const Block<T> block(values, n, x, y, z);
-      T least[half][half][half], most[half][half][half];
-      parts_of<T, false>(block, least);
-      parts_of<T, true>(block, most);
-      for (int i = 0; i < half * half * half; ++i) {
-        const int px = i % half, py = i / half % half, pz = i / half / half;
-        const bool seen = !block.is_sound || sight.sees((float)least[pz][py][px], (float)most[pz][py][px]);
-        bits[pz / 2 * 4 + py / 2 * 2 + px / 2] |= (cf_u8)(seen << (pz % 2 * 4 + py % 2 * 2 + px % 2));
-      }
+struct Ranges {
+  int count = 0;
+  T low[4], high[4];
+
+  explicit Ranges(const Sight& sight) {
+    const int* before = sight.visible_before;
+    for (int i = 0; i < sight.entries;) {
+      int end = i;
+      while (end < sight.entries && before[end + 1] > before[end]) ++end;
+      if (end > i) add(sight, i, end);
+      i = end + 1;
     }
-    for (int i = 0; i < 8; ++i) to[i / 4 * slice + i / 2 % 2 * row + i % 2] = bits[i];
+  }
+
+  bool all(float least, float most) const {
+    bool found = false;
+    for (int i = 0; i < count; ++i) found |= least >= (float)low[i] && most <= (float)high[i];
+    return found;
+  }
+
+ private:
+  void add(const Sight& sight, int entry, int end) {
+    const long long from = sight.reaching<T>(entry);
+    const long long to = end < sight.entries ? sight.reaching<T>(end) - 1 : Ordered<T>::kLast;
+    if (from > to) return;
+    if (count < 4) low[count++] = Ordered<T>::at(from);
+    high[count - 1] = Ordered<T>::at(to);
+  }
+};
+
+// Of one row of a block.
+typedef unsigned short Flags __attribute__((vector_size(2 * kBlock)));
+
+template <bool most, typename V>
+V pick(V a, V b) {
+  if (most) return a > b ? a : b;
+  return a < b ? a : b;
+}
+
+// Extremes of the 2 x 2 x 2 voxels around each of the block's cells.
+template <bool most, typename T, typename V>
+void corners_of(const Block<T>& block, V (*to)[kBlock]) {
+  V layers[2][kBlock];
+  for (int k = 0; k <= kBlock; ++k) {
+    V rows[kBlock + 1];
+    for (int j = 0; j <= kBlock; ++j) {
+      V a, b;
+      __builtin_memcpy(&a, block.v[k][j], sizeof a);
+      __builtin_memcpy(&b, block.v[k][j] + 1, sizeof b);
+      rows[j] = pick<most>(a, b);
+    }
+    for (int j = 0; j < kBlock; ++j) {
+      layers[k & 1][j] = pick<most>(rows[j], rows[j + 1]);
+      if (k > 0) to[k - 1][j] = pick<most>(layers[0][j], layers[1][j]);
+    }
+  }
+}
+
+// Bits of one block: 4 of words along z, 2 along y and x; rows and slices of the map are so many words apart.
+template <typename T>
+void sights_of(const Block<T>& block, const Ranges<T>& ranges, unsigned* to, long long row, long long slice) {
+  typedef T V __attribute__((vector_size(kBlock * sizeof(T))));
+  V least[kBlock][kBlock], most[kBlock][kBlock];
+  corners_of<false>(block, least);
+  corners_of<true>(block, most);
+  const Flags weights = {1, 2, 4, 8, 1, 2, 4, 8};
+  for (int z = 0; z < kBlock; z += 2)
+    for (int y = 0; y < kBlock; y += 4) {
+      unsigned words[2] = {0, 0};
+      for (int half = 0; half < 2; ++half) {
+        Flags bits = {};
+        for (int j = 0; j < 4; ++j) {
+          const V low = least[z + half][y + j], high = most[z + half][y + j];
+          auto seen = low > high;  // nothing
+          for (int i = 0; i < ranges.count; ++i) seen |= (high >= ranges.low[i]) & (low <= ranges.high[i]);
+          bits |= (__builtin_convertvector(seen, Flags) & weights) << (unsigned short)(4 * j);
+        }
+        unsigned long long four[2];
+        __builtin_memcpy(four, &bits, sizeof four);
+        for (int x = 0; x < 2; ++x) {
+          const unsigned long long two = four[x] | four[x] >> 32;
+          words[x] |= (unsigned)((two | two >> 16) & 0xffff) << (16 * half);
+        }
+      }
+      unsigned* at = to + z / 2 * slice + y / 4 * row;
+      at[0] = words[0];
+      at[1] = words[1];
+    }
+}
+
+// CfRayLayer.sights; the map holds zeros before.
+template <typename T>
+void sights(const T* values, const int* n, const float* low, const float* high, const Sight& sight, unsigned* map,
+            int z_begin, int z_end) {
+  const long long row = (n[0] + kBlock - 2) / kBlock * 2, slice = row * ((n[1] + kBlock - 2) / kBlock * 2);
+  const Ranges<T> ranges(sight);
+  every_block(n, z_begin, z_end, [&](int x, int y, int z, long long number) {
+    if (!sight.sees(low[number], high[number])) return;
+    unsigned* to = map + 4 * z * slice + 2 * y * row + 2 * x;
+    if (low[number] <= high[number] && !ranges.all(low[number], high[number]))
+      sights_of(Block<T>(values, n, x, y, z), ranges, to, row, slice);
+    else
+      for (int i = 0; i < 16; ++i) to[i / 4 * slice + i / 2 % 2 * row + i % 2] = ~0u;
   });
 }
 

@@ -1,7 +1,7 @@
 // CPU entry points of volume rendering: packets of rays over tiles that the threads take one after the other, and
 // what is prepared per volume (cells), per transfer function (map of empty space) and per cut.
 #include "packet.h"
-#include "ray_looks.h"
+#include "ray_group.h"
 #include "ray_maps.h"
 
 #define CF_RAY_TILE 16
@@ -52,8 +52,7 @@ struct LightQueue {
       to[2] += lit.blue[i];
     }
     waiting -= count;
-    for (float* row = field[0]; row <= field[6]; row += 2 * CF_LANES)
-      __builtin_memcpy(row, row + CF_LANES, CF_LANES * sizeof(float));
+    for (int i = 0; i < 7; ++i) __builtin_memcpy(field[i], field[i] + CF_LANES, CF_LANES * sizeof(float));
   }
 };
 
@@ -65,18 +64,33 @@ void tile_by_packets(const CfRayScene& s, int x0, int y0, int x1, int y1) {
     dy[i] = i / kColumns;
   }
   LightQueue<kind> queue(x0, y0);
+  constexpr int kAcross = CF_RAY_TILE / kColumns;
   CfMarch<CfPacket> marched[CF_RAY_TILE * CF_RAY_TILE / CF_LANES];
-  int packet = 0;
-  for (int y = y0; y < y1; y += kRows)
-    for (int x = x0; x < x1; x += kColumns, ++packet) {
-      const CfVecI px = dx + x, py = dy + y;
-      marched[packet] = cf_ray_march<CfPacket, kind, fused>(s, px, py, (px < x1) & (py < y1), queue);
+#if CF_LANES >= 8
+  Group<kind, fused, LightQueue<kind>> group(s, queue);
+  for (int y = y0; y < y1; y += kGroupDown * kRows)
+    for (int x = x0; x < x1; x += kGroupAcross * kColumns) {
+      for (int i = 0; i < kGroup; ++i) {
+        const CfVecI px = dx + (x + i % kGroupAcross * kColumns), py = dy + (y + i / kGroupAcross * kRows);
+        group.begin(i, px, py, (px < x1) & (py < y1));
+      }
+      group.march();
+      for (int i = 0; i < kGroup; ++i)
+        marched[((y - y0) / kRows + i / kGroupAcross) * kAcross + (x - x0) / kColumns + i % kGroupAcross] =
+            group.packet[i].m;
     }
-  queue.finish(s);
-  packet = 0;
+#else
   for (int y = y0; y < y1; y += kRows)
-    for (int x = x0; x < x1; x += kColumns, ++packet) {
-      const CfMarch<CfPacket>& m = marched[packet];
+    for (int x = x0; x < x1; x += kColumns) {
+      const CfVecI px = dx + x, py = dy + y;
+      marched[(y - y0) / kRows * kAcross + (x - x0) / kColumns] =
+          cf_ray_march<CfPacket, kind, fused>(s, px, py, (px < x1) & (py < y1), queue);
+    }
+#endif
+  queue.finish(s);
+  for (int y = y0; y < y1; y += kRows)
+    for (int x = x0; x < x1; x += kColumns) {
+      const CfMarch<CfPacket>& m = marched[(y - y0) / kRows * kAcross + (x - x0) / kColumns];
       for (int i = 0; i < CF_LANES; ++i) {
         const int px = x + i % kColumns, py = y + i / kColumns;
         if (px >= x1 || py >= y1) continue;
@@ -144,23 +158,26 @@ int cf_ray_cells(const void* values, int kind, const int* size, float* low, floa
   return 0;
 }
 
-// CfRayLayer.parts of the blocks' layers [z_begin, z_end): twice as many cells as blocks along each axis.
-// visible_before[i] = number of entries before i that are not fully transparent (entries + 1 of them).
-int cf_ray_parts(const void* values, int kind, const int* size, const float* low, const float* high, float first,
-                 float steps, int entries, const int* visible_before, cf_u8* map, int z_begin, int z_end) {
+// CfRayLayer.sights of the blocks' layers [z_begin, z_end), into a map of zeros: twice as many words as blocks along x
+// and y, four times as many along z. visible_before[i] = number of entries before i that are not fully transparent
+// (entries + 1 of them).
+int cf_ray_sights(const void* values, int kind, const int* size, const float* low, const float* high, float first,
+                 float steps, int entries, const int* visible_before, unsigned* map, int z_begin, int z_end) {
   const Sight sight = {first, steps, entries, visible_before};
   if (kind == CF_KIND_I16)
-    parts((const cf_i16*)values, size, low, high, sight, map, z_begin, z_end);
+    sights((const cf_i16*)values, size, low, high, sight, map, z_begin, z_end);
   else if (kind == CF_KIND_U16)
-    parts((const cf_u16*)values, size, low, high, sight, map, z_begin, z_end);
+    sights((const cf_u16*)values, size, low, high, sight, map, z_begin, z_end);
   else
-    parts((const cf_f32*)values, size, low, high, sight, map, z_begin, z_end);
+    sights((const cf_f32*)values, size, low, high, sight, map, z_begin, z_end);
   return 0;
 }
 
-// CfRayLayer.distance from its parts, `cells` along each axis. `kept` (or 0), per block: where it is 0, nothing is left
-// after the cuts. Two calls, each for a share of the layers along one axis: first z (x and y are done), then y (z is).
-int cf_ray_distance(const cf_u8* parts, const cf_u8* kept, const int* cells, cf_u8* map, int pass, int begin, int end) {
+// CfRayLayer.distance from its sights, `cells` along each axis. `kept` (or 0), per block: where it is 0, nothing is
+// left after the cuts. Two calls, each for a share of the layers along one axis: first z (x and y are done), then y (z
+// is).
+int cf_ray_distance(const unsigned* sights, const cf_u8* kept, const int* cells, cf_u8* map, int pass, int begin,
+                    int end) {
   const long long row = cells[0], slice = row * cells[1];
   const long long largest = cells[1] > cells[2] ? cells[1] : cells[2];
   cf_u8* copy = (cf_u8*)__builtin_malloc(row * largest);
@@ -171,7 +188,8 @@ int cf_ray_distance(const cf_u8* parts, const cf_u8* kept, const int* cells, cf_
       const cf_u8* left = kept == 0 ? 0 : kept + ((long long)(i / 2) * (cells[1] / 2) + y / 2) * (cells[0] / 2);
       int reach = kFarthest;
       for (int x = 0; x < cells[0]; ++x) {
-        const bool visible = parts[i * slice + y * row + x] != 0 && (left == 0 || left[x / 2]);
+        const unsigned* both = sights + 2 * i * slice + y * row + x;
+        const bool visible = (both[0] | both[slice]) != 0 && (left == 0 || left[x / 2]);
         reach = visible ? 0 : (reach < kFarthest ? reach + 1 : kFarthest);
         to[x] = (cf_u8)reach;
       }

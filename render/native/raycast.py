@@ -27,7 +27,7 @@ class Layer(ctypes.Structure):
     _fields_ = [
         ("values", _P),
         ("distance", _P),
-        ("parts", _P),
+        ("sights", _P),
         ("opacity", _P),
         ("colour", _P),
         ("size", _I * 3),
@@ -83,7 +83,7 @@ _SIGNATURES: dict[str, list[Any]] = {
     "cf_raycast_definition": [_P, _P, _P],
     "cf_raycast_scene_bytes": [],
     "cf_ray_cells": [_P, _I, _P, _P, _P, _I, _I],
-    "cf_ray_parts": [_P, _I, _P, _P, _P, _F, _F, _I, _P, _P, _I, _I],
+    "cf_ray_sights": [_P, _I, _P, _P, _P, _F, _F, _I, _P, _P, _I, _I],
     "cf_ray_distance": [_P, _P, _P, _P, _I, _I, _I],
     "cf_ray_kept_cells": [_P, _P, _P, _P, _I, _I],
     "cf_cut_planes": [_P, _P, _P, _I, _I, _I, _I],
