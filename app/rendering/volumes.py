@@ -29,7 +29,9 @@ _AHEAD = 4  # slices being decoded for one volume
 _MOST_PLANS = 64
 _LONGEST_SLICE_S = 120.0
 _PER_VOXEL = 3  # bytes while it is made and after: 16 bits and a mask, or the first volume and its slices
-_PER_CELL = 2 * 4 + 1 + 4 * (64 + 8)  # what scene.py keeps: bounds, what cuts leave, four functions' sights and distances
+_PER_CELL = (
+    2 * 4 + 1 + 4 * (64 + 8)
+)  # what scene.py keeps: bounds, what cuts leave, four functions' sights and distances
 
 Place = tuple[int, int, int, int]  # institution, series, version, stack
 

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#define CF_ABI_VERSION 8
+#define CF_ABI_VERSION 9
 
 namespace {
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from render.errors import RenderError
 
-ABI_VERSION = 8
+ABI_VERSION = 9
 LIBRARIES = Path(__file__).resolve().parent / "lib"
 
 _POINTER = ctypes.c_void_p

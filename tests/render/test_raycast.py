@@ -186,6 +186,30 @@ def test_skipping_empty_space_changes_nothing(renderer: VolumeRenderer) -> None:
         assert np.abs(sparse.pixels.astype(int) - dense.pixels).max() <= 1
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_function_of_many_ranges_is_seen_in_all_of_them(
+    renderer: VolumeRenderer, by_definition: VolumeRenderer, dtype: Any
+) -> None:
+    """More visible ranges than the map of empty space tells apart, a last one of a single value."""
+    volume = blob(dtype=dtype)
+    spikes = [
+        TransferPoint(at + way, 0.8 if way == 4 else 0.0, (at % 255, 255 - at % 255, 90))
+        for at in range(40, 1000, 120)
+        for way in (0, 4, 8)
+    ]
+    shells = replace(SOFT, points=(*spikes, TransferPoint(1200, 0.0, (0, 0, 0)), TransferPoint(1300, 0.9, (9, 9, 9))))
+    everything = replace(shells, points=tuple(replace(p, opacity=max(p.opacity, 1e-30)) for p in shells.points))
+    camera = camera_of(volume)
+    views = [VolumeView(61, 47, camera, function) for function in (shells, everything)]
+    prepared = renderer.prepare(volume)
+    fast, dense = (renderer.render(prepared, view) for view in views)
+    plain = by_definition.render(by_definition.prepare(volume), views[0])
+    assert plain.opacity.max() > 0.5
+    np.testing.assert_array_equal(fast.pixels, plain.pixels)
+    np.testing.assert_array_equal(fast.opacity, plain.opacity)
+    assert np.abs(fast.pixels.astype(int) - dense.pixels).max() <= 1
+
+
 def test_picking_finds_the_surface_in_patient_coordinates(renderer: VolumeRenderer) -> None:
     z, y, x = np.meshgrid(*(np.arange(40.0),) * 3, indexing="ij")
     ball = np.sqrt((x - 20) ** 2 + (y - 18) ** 2 + (z - 22) ** 2)
