@@ -137,12 +137,41 @@ CF_INLINE CfPair cf_gather_pair(const cf_f32* from, CfI index) {
   return {cf_gather(from, index), cf_gather(from + 1, index)};
 }
 
-// The four rows of a cell: at index, beyond it in y (row), in z (slice), in both.
+// Between two neighbours that were read as one word. The first and the difference are whole numbers of at most 17 bits:
+// one multiplication of 16-bit halves makes each, and the sum is the same as that of the neighbours as floats.
+CF_INLINE CfI cf_halves(CfI words, int by) {
+#if defined(__AVX512BW__)
+  return (CfI)_mm512_madd_epi16((__m512i)words, _mm512_set1_epi32(by));
+#elif defined(__AVX2__)
+  return (CfI)_mm256_madd_epi16((__m256i)words, _mm256_set1_epi32(by));
+#elif defined(__SSE4_1__)
+  return (CfI)_mm_madd_epi16((__m128i)words, _mm_set1_epi32(by));
+#else
+  return ((words << 16) >> 16) * (short)by + (words >> 16) * (by >> 16);
+#endif
+}
+
+CF_INLINE CfF cf_mix_words(CfI words, CfF f, const cf_i16*) {
+  return cf_float(cf_halves(words, 1)) + f * cf_float(cf_halves(words, 0x0001FFFF));  // low; high - low
+}
+
+CF_INLINE CfF cf_mix_words(CfI words, CfF f, const cf_u16*) {
+  return cf_float(words & 0xFFFF) + f * cf_float(cf_halves(words ^ (int)0x80008000, 0x0001FFFF));
+}
+
+// Values between two neighbours along x in the four rows of a cell: at index, beyond it in y (row), in z (slice), in both.
 struct CfCorners {
-  CfPair of[4];
+  CfF of[4];
 };
 
 #if defined(__SSE4_1__)
+// Makes four vectors here and not where they are used.
+#if defined(__AVX512F__)
+#define CF_NOW(a, b, c, d) __asm__ volatile("" : "+v"(a), "+v"(b), "+v"(c), "+v"(d))
+#else
+#define CF_NOW(a, b, c, d) __asm__ volatile("" : "+x"(a), "+x"(b), "+x"(c), "+x"(d))
+#endif
+
 CF_INLINE __m128i cf_four_words(const short* a, const short* b, const short* c, const short* d, long long beyond) {
   int word[4];
   memcpy(&word[0], a + beyond, 4);
@@ -166,9 +195,10 @@ CF_INLINE CfI cf_joined(const __m128i* quarters) {
 #endif
 
 // Single loads, whose indexes are taken once for all four rows, are quicker than four gather instructions. The indexes
-// should have been stored a while before: taking a fresh vector apart costs more.
+// should have been stored a while before: taking a fresh vector apart costs more. Each four lanes are finished before the
+// next: sixteen addresses do not fit into the registers.
 template <typename T>
-CF_INLINE CfCorners cf_corners(const T* from, const CfI* index, long long row, long long slice) {
+CF_INLINE CfCorners cf_corners(const T* from, const CfI* index, long long row, long long slice, CfF f) {
 #if defined(__SSE4_1__)
   const int* at = reinterpret_cast<const int*>(index);
   const short* words = reinterpret_cast<const short*>(from);
@@ -181,18 +211,23 @@ CF_INLINE CfCorners cf_corners(const T* from, const CfI* index, long long row, l
     part[1][q] = cf_four_words(a, b, c, d, row);
     part[2][q] = cf_four_words(a, b, c, d, slice);
     part[3][q] = cf_four_words(a, b, c, d, slice + row);
+    CF_NOW(part[0][q], part[1][q], part[2][q], part[3][q]);
   }
-  return {{cf_split(cf_joined(part[0]), from), cf_split(cf_joined(part[1]), from), cf_split(cf_joined(part[2]), from),
-           cf_split(cf_joined(part[3]), from)}};
+  return {{cf_mix_words(cf_joined(part[0]), f, from), cf_mix_words(cf_joined(part[1]), f, from),
+           cf_mix_words(cf_joined(part[2]), f, from), cf_mix_words(cf_joined(part[3]), f, from)}};
 #else
-  return {{cf_gather_pair(from, *index), cf_gather_pair(from + row, *index), cf_gather_pair(from + slice, *index),
-           cf_gather_pair(from + slice + row, *index)}};
+  return {{cf_mix_words(cf_gather_words(from, *index), f, from), cf_mix_words(cf_gather_words(from + row, *index), f, from),
+           cf_mix_words(cf_gather_words(from + slice, *index), f, from),
+           cf_mix_words(cf_gather_words(from + slice + row, *index), f, from)}};
 #endif
 }
 
-CF_INLINE CfCorners cf_corners(const float* from, const CfI* index, long long row, long long slice) {
-  return {{cf_gather_pair(from, *index), cf_gather_pair(from + row, *index), cf_gather_pair(from + slice, *index),
-           cf_gather_pair(from + slice + row, *index)}};
+CF_INLINE CfF cf_mix_pair(CfPair pair, CfF f) { return pair.first + f * (pair.second - pair.first); }
+
+CF_INLINE CfCorners cf_corners(const float* from, const CfI* index, long long row, long long slice, CfF f) {
+  return {{cf_mix_pair(cf_gather_pair(from, *index), f), cf_mix_pair(cf_gather_pair(from + row, *index), f),
+           cf_mix_pair(cf_gather_pair(from + slice, *index), f),
+           cf_mix_pair(cf_gather_pair(from + slice + row, *index), f)}};
 }
 
 // Four neighbours (index to index + 3) of every lane: one load of 64 bits for each where they are words.

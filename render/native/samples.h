@@ -69,10 +69,9 @@ CF_INLINE Cell cell_at_edge(const CfGrid& g, CfF x, CfF y, CfF z) {
 // next need not wait for the values of the last.
 template <typename T>
 CF_INLINE CfF linear(const T* values, const CfGrid& g, const Cell& cell) {
-  const CfCorners corners = cf_corners(values, &cell.at, g.nx, (long long)g.nx * g.ny);
-  const CfF a = mix(corners.of[0], cell.x), b = mix(corners.of[1], cell.x);
-  const CfF c = mix(corners.of[2], cell.x), d = mix(corners.of[3], cell.x);
-  return mix(mix(a, b, cell.y), mix(c, d, cell.y), cell.z);
+  const CfCorners corners = cf_corners(values, &cell.at, g.nx, (long long)g.nx * g.ny, cell.x);
+  const CfF near = mix(corners.of[0], corners.of[1], cell.y), far = mix(corners.of[2], corners.of[3], cell.y);
+  return mix(near, far, cell.z);
 }
 
 inline void cubic_weights(CfF f, CfF* weight) {

@@ -28,7 +28,7 @@ _ALIGNED_ROWS = 32  # native/aligned.h's blocks
 # Nanoseconds of one core per sample, measured (docs/render.md), and what they decide: what is shorter than the first is
 # not worth waking a thread for; what is shorter than the second is one call, asked before it whether it is still wanted.
 _ROWS_NS, _ALIGNED_NS, _OBLIQUE_NS, _CUBIC_NS = 0.3, 0.8, 2.5, 15.0
-_WORTH_WAKING_NS = 100e3
+_WORTH_WAKING_NS = 50e3
 _ONE_CALL_NS = 8e6
 _FEWEST_TILES = 16  # of one call: a thread that has to wait for its core holds up little
 _WORTH_SHEETS = 1 << 14  # samples
