@@ -122,7 +122,7 @@ static inline void cf_lerp_row(const T* row, const T* end, const CfColumns& c, C
 #if defined(CF_PICKS_WORDS)
   if (c.words_near && end - row >= c.high + CF_WORDS_READ) {
     for (int g = 0; g < c.groups; ++g)
-      out[g] = cf_between(cf_split(cf_picked_words(row, c, g), row), c.fraction[g]);
+      out[g] = cf_mix_words(cf_picked_words(row, c, g), c.fraction[g], row);
     return;
   }
 #endif
