@@ -231,3 +231,79 @@ def test_a_turned_and_flipped_picture_keeps_its_lengths(desk: Page) -> None:
         desk.keyboard.press(key)
     settled(desk)
     says(desk, "50.0 mm")
+
+
+# By fingers: every tool, and what is done with a measurement ------------------------------------------------------
+
+
+def touch_tool(page: Page, name: str) -> None:
+    """The measuring tool of this name: after each measurement a finger pages again."""
+    take_up(page)
+    page.tap(f"#chips [aria-label={name}]")
+    expect(page.locator(f"#chips [aria-label={name}]")).to_have_attribute("aria-pressed", "true")
+
+
+def apart(page: Page) -> None:
+    """So long that the next touch is no double tap."""
+    page.wait_for_function("start => performance.now() - start > 700", arg=page.evaluate("performance.now()"))
+
+
+def test_fingers_make_an_angle_an_ellipse_a_note_and_a_point(hand: Page) -> None:
+    touch_tool(hand, "角度")
+    for point in ((20, 20), (20, 40), (60, 40)):
+        touch(hand, [fitted(hand).at(*point)])
+        apart(hand)
+    says(hand, "90.0°")
+    touch_tool(hand, "椭圆")
+    place = fitted(hand)
+    touch(hand, line(place.at(70, 70), place.at(110, 100)))
+    says(hand, "90.0°", "HU")
+    apart(hand)
+    touch_tool(hand, "取点")
+    touch(hand, [fitted(hand).at(80.5, 20.5)])
+    says(hand, "90.0°", "HU", f"{int(values_of(0, SIDE)[20, 80]) - 1024} HU | (80, 20)")
+    apart(hand)
+    touch_tool(hand, "标注")
+    touch(hand, [fitted(hand).at(30.5, 100.5)])
+    hand.fill(".measure-note input", "结节")
+    hand.tap(".measure-note [type=submit]")
+    says(hand, "90.0°", "HU", "(80, 20)", "结节")
+    expect(hand.locator('[data-tool="page"]')).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_resting_finger_on_a_measurement_changes_or_deletes_it(hand: Page) -> None:
+    take_up(hand)
+    place = fitted(hand)
+    touch(hand, line(place.at(*START), place.at(*END)))
+    says(hand, "50.0 mm")
+    apart(hand)
+    place = fitted(hand)
+    touch(hand, [place.at(64, 110)])  # beside it: it is let go of
+    expect(hand.locator(".measurements .chosen")).to_have_count(0)
+    with holding(hand, [place.at(60, 35)]):
+        expect(hand.get_by_role("menuitem", name="改")).to_be_visible()
+        expect(hand.locator(".loupe")).to_be_hidden()
+    hand.get_by_role("menuitem", name="改").tap()
+    expect(hand.locator(".measurements .handle")).to_have_count(2)
+    # A handle is held from 18 px beside it: its target is 44 px wide.
+    x, y = place.at(*END)
+    to = place.at(20, 120)
+    touch(hand, line((x + 13, y + 13), to))
+    says(hand, "100.0 mm")
+    apart(hand)
+    with holding(hand, [place.at(20, 70)]):
+        expect(hand.get_by_role("menuitem", name="删除")).to_be_visible()
+    hand.get_by_role("menuitem", name="删除").tap()
+    says(hand)
+    hand.locator(".offer").tap()
+    says(hand, "100.0 mm")
+
+
+def test_a_second_finger_zooms_and_measures_nothing(hand: Page) -> None:
+    take_up(hand)
+    x, y = fitted(hand).at(64, 64)
+    touch(hand, line((x - 30, y), (x - 90, y)), line((x + 30, y), (x + 90, y)))
+    expect(hand.locator(".corner.br")).to_contain_text(" %")
+    says(hand)
+    assert linked_measurements(hand) == []
+    expect(hand.locator('[data-tool="measure"]')).to_have_attribute("aria-pressed", "true")

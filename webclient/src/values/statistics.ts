@@ -41,7 +41,9 @@ export function statisticsOf(
         continue;
       const stored = values[y * columns + x] as number;
       if (padding && stored >= padding[0] && stored <= padding[1]) continue;
-      found.push(modality(stored));
+      const value = modality(stored);
+      // A float frame's NaN and infinities are no measured values (as in `rangeOf`).
+      if (Number.isFinite(value)) found.push(value);
     }
   if (!found.length) return null;
   const mean = found.reduce((sum, value) => sum + value, 0) / found.length;

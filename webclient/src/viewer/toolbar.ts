@@ -33,7 +33,18 @@ export interface CineState {
   mark(end: "first" | "last"): void;
 }
 
+/** One chip of the row above the tools; without an act a text. */
+interface Chip {
+  readonly text: string;
+  readonly label: string;
+  readonly symbol: string;
+  readonly pressed: boolean;
+  readonly act: (() => void) | null;
+}
+
 export class Toolbar {
+  private wanted: Chip[] = [];
+  private shown: readonly Chip[] = [];
   private measures: MeasurementKind = "length";
 
   constructor(
@@ -86,8 +97,7 @@ export class Toolbar {
 
   /** Choices of the tool in hand, or of the cine that runs. */
   showChips(tool: Tool, view: ViewState, modality: string, cine: CineState): void {
-    const scrolled = this.chips.scrollLeft;
-    this.chips.replaceChildren();
+    this.wanted = [];
     if (cine.playing) this.cineChips(cine);
     else if (tool === "window") this.windowChips(view, modality);
     else if (isMeasuring(tool)) {
@@ -99,15 +109,14 @@ export class Toolbar {
       this.chip(this.t("fit"), view.zoom === 1, () => this.acts.fit());
       this.chip("1:1", false, () => this.acts.natural());
     }
-    this.chips.hidden = this.chips.childElementCount === 0;
-    this.chips.scrollLeft = scrolled;
+    this.renew();
   }
 
   private cineChips(cine: CineState): void {
     this.chip("−", false, () => cine.faster(-1), this.t("slower"));
     const rate = `${Number(cine.rateHz.toFixed(1))} ${this.t("fps")}`;
     const real = cine.realRateHz ? ` · ${this.t("real")} ${cine.realRateHz}` : "";
-    this.chips.append(element("output", { class: "rate" }, rate + real));
+    this.wanted.push({ text: rate + real, label: "", symbol: "", pressed: false, act: null });
     this.chip("+", false, () => cine.faster(1), this.t("faster"));
     this.chip(this.t("swing"), cine.swing, () => cine.toggleSwing());
     const ends = { first: "cineFirst", last: "cineLast" } as const;
@@ -126,13 +135,32 @@ export class Toolbar {
   }
 
   private chip(text: string, pressed: boolean, act: () => void, label = text, symbol = ""): void {
-    const chip = element(
-      "button",
-      { type: "button", class: "chip", "aria-pressed": String(pressed), "aria-label": label },
-      text,
-    );
-    if (symbol) chip.prepend(icon(symbol));
-    chip.addEventListener("click", act);
-    this.chips.append(chip);
+    this.wanted.push({ text, label, symbol, pressed, act });
+  }
+
+  /** Chips that are the same ones stay: a finger may be on one while the cine's rate is told anew. */
+  private renew(): void {
+    const { wanted, shown, chips } = this;
+    const isSame =
+      wanted.length === shown.length && wanted.every(({ label }, at) => label === shown[at]?.label);
+    const scrolled = chips.scrollLeft;
+    this.shown = wanted;
+    if (!isSame) chips.replaceChildren(...wanted.map((_, at) => this.make(at)));
+    [...chips.children].forEach((made, at) => {
+      const { text = "", pressed = false, act } = wanted[at] ?? {};
+      if (act) made.setAttribute("aria-pressed", String(pressed));
+      else made.textContent = text;
+    });
+    chips.hidden = wanted.length === 0;
+    chips.scrollLeft = scrolled;
+  }
+
+  private make(at: number): HTMLElement {
+    const { text = "", label = "", symbol = "", act } = this.wanted[at] ?? {};
+    if (!act) return element("output", { class: "rate" }, text);
+    const made = element("button", { type: "button", class: "chip", "aria-label": label }, text);
+    if (symbol) made.prepend(icon(symbol));
+    made.addEventListener("click", () => this.shown[at]?.act?.());
+    return made;
   }
 }
