@@ -30,7 +30,6 @@ class AxisPlane {
         values_(values) {
     stop_ = values + (long long)s.grid.nx * s.grid.ny * s.grid.nz;
     strides_[0] = 1, strides_[1] = s.grid.nx, strides_[2] = (long long)s.grid.nx * s.grid.ny;
-    straight_ = sizeof(T) == 2 && is_straight(to, -65536.0f, 65536.0f);
   }
 
   void draw() {
@@ -149,7 +148,7 @@ class AxisPlane {
     const bool plain = any && sizeof(T) == 2;
     if (plain && to_.picture == nullptr)
       across<PICKS, kValues>(x, y, rows);
-    else if (plain && straight_ && to_.reduced == nullptr)
+    else if (plain && to_.straight && to_.reduced == nullptr)
       across<PICKS, kShades>(x, y, rows);
     else
       across<PICKS, kAny>(x, y, rows);
@@ -219,7 +218,7 @@ class AxisPlane {
   const T* values_;
   const T* stop_;
   long long strides_[3];
-  bool straight_, from_sheets_ = false;
+  bool from_sheets_ = false;
   Place depth_;
   PickedColumns columns_;
   int kept_[2];

@@ -159,9 +159,17 @@ CF_INLINE CfF cf_mix_words(CfI words, CfF f, const cf_u16*) {
   return cf_float(words & 0xFFFF) + f * cf_float(cf_halves(words ^ (int)0x80008000, 0x0001FFFF));
 }
 
-// Values between two neighbours along x in the four rows of a cell: at index, beyond it in y (row), in z (slice), in both.
+// The four rows of a cell: at index, beyond it in y (row), in z (slice), in both; pairs, or values between them along x.
 struct CfCorners {
+  CfPair of[4];
+};
+
+struct CfMixedCorners {
   CfF of[4];
+};
+
+struct CfCornerWords {
+  CfI of[4];
 };
 
 #if defined(__SSE4_1__)
@@ -198,7 +206,7 @@ CF_INLINE CfI cf_joined(const __m128i* quarters) {
 // should have been stored a while before: taking a fresh vector apart costs more. Each four lanes are finished before the
 // next: sixteen addresses do not fit into the registers.
 template <typename T>
-CF_INLINE CfCorners cf_corners(const T* from, const CfI* index, long long row, long long slice, CfF f) {
+CF_INLINE CfCornerWords cf_corner_words(const T* from, const CfI* index, long long row, long long slice) {
 #if defined(__SSE4_1__)
   const int* at = reinterpret_cast<const int*>(index);
   const short* words = reinterpret_cast<const short*>(from);
@@ -213,21 +221,38 @@ CF_INLINE CfCorners cf_corners(const T* from, const CfI* index, long long row, l
     part[3][q] = cf_four_words(a, b, c, d, slice + row);
     CF_NOW(part[0][q], part[1][q], part[2][q], part[3][q]);
   }
-  return {{cf_mix_words(cf_joined(part[0]), f, from), cf_mix_words(cf_joined(part[1]), f, from),
-           cf_mix_words(cf_joined(part[2]), f, from), cf_mix_words(cf_joined(part[3]), f, from)}};
+  return {{cf_joined(part[0]), cf_joined(part[1]), cf_joined(part[2]), cf_joined(part[3])}};
 #else
-  return {{cf_mix_words(cf_gather_words(from, *index), f, from), cf_mix_words(cf_gather_words(from + row, *index), f, from),
-           cf_mix_words(cf_gather_words(from + slice, *index), f, from),
-           cf_mix_words(cf_gather_words(from + slice + row, *index), f, from)}};
+  return {{cf_gather_words(from, *index), cf_gather_words(from + row, *index), cf_gather_words(from + slice, *index),
+           cf_gather_words(from + slice + row, *index)}};
 #endif
+}
+
+template <typename T>
+CF_INLINE CfCorners cf_corners(const T* from, const CfI* index, long long row, long long slice) {
+  const CfCornerWords words = cf_corner_words(from, index, row, slice);
+  return {{cf_split(words.of[0], from), cf_split(words.of[1], from), cf_split(words.of[2], from),
+           cf_split(words.of[3], from)}};
+}
+
+CF_INLINE CfCorners cf_corners(const float* from, const CfI* index, long long row, long long slice) {
+  return {{cf_gather_pair(from, *index), cf_gather_pair(from + row, *index), cf_gather_pair(from + slice, *index),
+           cf_gather_pair(from + slice + row, *index)}};
+}
+
+template <typename T>
+CF_INLINE CfMixedCorners cf_mixed_corners(const T* from, const CfI* index, long long row, long long slice, CfF f) {
+  const CfCornerWords words = cf_corner_words(from, index, row, slice);
+  return {{cf_mix_words(words.of[0], f, from), cf_mix_words(words.of[1], f, from), cf_mix_words(words.of[2], f, from),
+           cf_mix_words(words.of[3], f, from)}};
 }
 
 CF_INLINE CfF cf_mix_pair(CfPair pair, CfF f) { return pair.first + f * (pair.second - pair.first); }
 
-CF_INLINE CfCorners cf_corners(const float* from, const CfI* index, long long row, long long slice, CfF f) {
-  return {{cf_mix_pair(cf_gather_pair(from, *index), f), cf_mix_pair(cf_gather_pair(from + row, *index), f),
-           cf_mix_pair(cf_gather_pair(from + slice, *index), f),
-           cf_mix_pair(cf_gather_pair(from + slice + row, *index), f)}};
+CF_INLINE CfMixedCorners cf_mixed_corners(const float* from, const CfI* index, long long row, long long slice, CfF f) {
+  const CfCorners pairs = cf_corners(from, index, row, slice);
+  return {{cf_mix_pair(pairs.of[0], f), cf_mix_pair(pairs.of[1], f), cf_mix_pair(pairs.of[2], f),
+           cf_mix_pair(pairs.of[3], f)}};
 }
 
 // Four neighbours (index to index + 3) of every lane: one load of 64 bits for each where they are words.

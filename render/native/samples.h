@@ -69,7 +69,7 @@ CF_INLINE Cell cell_at_edge(const CfGrid& g, CfF x, CfF y, CfF z) {
 // next need not wait for the values of the last.
 template <typename T>
 CF_INLINE CfF linear(const T* values, const CfGrid& g, const Cell& cell) {
-  const CfCorners corners = cf_corners(values, &cell.at, g.nx, (long long)g.nx * g.ny, cell.x);
+  const CfMixedCorners corners = cf_mixed_corners(values, &cell.at, g.nx, (long long)g.nx * g.ny, cell.x);
   const CfF near = mix(corners.of[0], corners.of[1], cell.y), far = mix(corners.of[2], corners.of[3], cell.y);
   return mix(near, far, cell.z);
 }

@@ -86,6 +86,27 @@ struct SheetWork {
   }
 };
 
+// Status 0 = done, 1 = no memory. Rows [y_begin, y_end) of `picture` and `reduced` (either may be null) are written;
+// pixels whose ray misses the volume become `outside` and `missing`. cells.low null: nothing is skipped; sheets null:
+// there are none. `slope` and `base`: see Ramp. One structure, which the host copies and completes for each picture.
+struct CfSlabCall {
+  const void *values, *sheets;
+  CfSlab slab;
+  CfCells cells;
+  CfTable table;
+  float slope, base;
+  int outside;
+  float missing;
+  cf_u8* picture;
+  float* reduced;
+};
+
+template <typename T>
+Target target_of(const CfSlabCall& c, bool computed) {
+  const Ramp ramp = {computed ? c.slope : 0.0f, computed ? c.base : 0.0f};
+  return {c.table, ramp, (cf_u8)c.outside, c.missing, c.picture, c.reduced, is_straight<T>(c.slab, c.table, ramp)};
+}
+
 // Cells of the slices of cells [z_begin, z_end): voxels 8c to 8c + 8, the last being the next cell's first.
 template <typename T>
 int cells_of(const T* values, const CfGrid& g, float* low, float* high, int z_begin, int z_end) {
@@ -117,38 +138,23 @@ int cells_of(const T* values, const CfGrid& g, float* low, float* high, int z_be
 
 extern "C" {
 
-// Status 0 = done, 1 = no memory. Rows [y_begin, y_end) of `picture` and `reduced` (either may be null) are written;
-// pixels whose ray misses the volume become `outside` and `missing`. cells.low null: nothing is skipped; sheets null:
-// there are none. `slope` and `base`: see Ramp. One structure, which the host copies and completes for each picture.
-struct CfSlabCall {
-  const void *values, *sheets;
-  CfSlab slab;
-  CfCells cells;
-  CfTable table;
-  float slope, base;
-  int outside;
-  float missing;
-  cf_u8* picture;
-  float* reduced;
-};
-
-#define CF_SLAB(NAME, T)                                                                                           \
-  int NAME(const CfSlabCall* c, int y_begin, int y_end) {                                                          \
-    const Target to = {c->table, {c->slope, c->base}, (cf_u8)c->outside, c->missing, c->picture, c->reduced};      \
-    const Source<T> from = {(const T*)c->values, c->cells, {(const T* const*)c->sheets}};                          \
-    return slab<T>(from, c->slab, to, y_begin, y_end);                                                             \
-  }                                                                                                                \
-  /* All rows, tiles of `tile_rows` shared by `threads` of the crew. */                                             \
-  int NAME##_crew(const CfSlabCall* c, int tile_rows, int threads) {                                               \
-    const Target to = {c->table, {c->slope, c->base}, (cf_u8)c->outside, c->missing, c->picture, c->reduced};      \
-    const Source<T> from = {(const T*)c->values, c->cells, {(const T* const*)c->sheets}};                          \
-    const Work<T> work = {from, c->slab, to};                                                                      \
-    return cf_crew_run(Work<T>::rows, &work, c->slab.height, tile_rows, threads);                                  \
-  }                                                                                                                \
-  /* Pixel by pixel: without cells the definition, with cells what a CUDA thread does. */                          \
-  int NAME##_pixels(const CfSlabCall* c, int y_begin, int y_end) {                                                 \
-    const Target to = {c->table, {0.0f, 0.0f}, (cf_u8)c->outside, c->missing, c->picture, c->reduced};             \
-    return pixels<T>((const T*)c->values, c->slab, &c->cells, to, y_begin, y_end);                                 \
+#define CF_SLAB(NAME, T)                                                                                  \
+  int NAME(const CfSlabCall* c, int y_begin, int y_end) {                                                 \
+    const Target to = target_of<T>(*c, true);                                                             \
+    const Source<T> from = {(const T*)c->values, c->cells, {(const T* const*)c->sheets}};                 \
+    return slab<T>(from, c->slab, to, y_begin, y_end);                                                    \
+  }                                                                                                       \
+  /* All rows, tiles of `tile_rows` shared by `threads` of the crew. */                                    \
+  int NAME##_crew(const CfSlabCall* c, int tile_rows, int threads) {                                      \
+    const Target to = target_of<T>(*c, true);                                                             \
+    const Source<T> from = {(const T*)c->values, c->cells, {(const T* const*)c->sheets}};                 \
+    const Work<T> work = {from, c->slab, to};                                                             \
+    return cf_crew_run(Work<T>::rows, &work, c->slab.height, tile_rows, threads);                         \
+  }                                                                                                       \
+  /* Pixel by pixel: without cells the definition, with cells what a CUDA thread does. */                 \
+  int NAME##_pixels(const CfSlabCall* c, int y_begin, int y_end) {                                        \
+    const Target to = target_of<T>(*c, false);                                                            \
+    return pixels<T>((const T*)c->values, c->slab, &c->cells, to, y_begin, y_end);                        \
   }
 CF_SLAB(cf_slab_i16, cf_i16)
 CF_SLAB(cf_slab_u16, cf_u16)

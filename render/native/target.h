@@ -19,6 +19,7 @@ struct Target {
   float missing;
   cf_u8* picture;
   float* reduced;
+  bool straight;  // see is_straight
 };
 
 // cf_table_index of every lane.
@@ -34,17 +35,28 @@ inline CfF reduced_once(const CfSlab& s, CfF sample) {
   return sample < s.start ? sample : cf_all(s.start);
 }
 
-// Whether the picture of values in [low, high] can be computed without cutting the table's indexes: the table is a ramp
+const float kWholeNumbers = 65536.0f;  // what 16 bits hold lies within
+
+// Whether pictures of whole numbers of 16 bits can be computed without cutting the table's indexes: the table is a ramp
 // from black to white or back, beyond whose ends the line goes on, and no number on the way is too large.
-inline bool is_straight(const Target& to, float low, float high) {
-  const float slope = to.ramp.slope, base = to.ramp.base, last = (float)(to.table.size - 1);
-  if (to.picture == nullptr || slope == 0.0f) return false;
-  const float a = slope > 0.0f ? base : last * slope + base, b = slope > 0.0f ? last * slope + base : base;
-  if (!(a < 1.0f && b >= 255.0f)) return false;
-  const float ends[2] = {(low - to.table.first) * to.table.steps, (high - to.table.first) * to.table.steps};
-  for (const float end : ends)
-    if (!(end < 1e9f && end > -1e9f && end * slope < 1e9f && end * slope > -1e9f)) return false;
-  return base < 1e9f && base > -1e9f;
+inline bool is_straight(const CfTable& table, const Ramp& ramp) {
+  const float slope = ramp.slope, base = ramp.base, end = (float)(table.size - 1) * slope + base;
+  if (slope == 0.0f) return false;
+  const float dark = slope > 0.0f ? base : end, bright = slope > 0.0f ? end : base, most = 1e9f;
+  if (!(dark < 1.0f && bright >= 255.0f && base < most && base > -most)) return false;
+  const float ends[2] = {-kWholeNumbers, kWholeNumbers};
+  for (const float value : ends) {
+    const float index = (value - table.first) * table.steps;
+    if (!(index < most && index > -most && index * slope < most && index * slope > -most)) return false;
+  }
+  return true;
+}
+
+// The same of a view: its largest or smallest value may begin with something else.
+template <typename T>
+inline bool is_straight(const CfSlab& s, const CfTable& table, const Ramp& ramp) {
+  const bool whole = s.kind == CF_MEAN || (s.start >= -kWholeNumbers && s.start <= kWholeNumbers);
+  return sizeof(T) == 2 && whole && is_straight(table, ramp);
 }
 
 // A straight table's numbers for whole vectors.
@@ -94,16 +106,26 @@ inline void store_outside(const CfSlab& s, const Target& to, int x, int y, int c
 // Pixels [x, x + count) of a row, all inside and at most 128; whole vectors are read.
 inline void store_row(const CfSlab& s, const Target& to, const CfF* values, int x, int y, int count) {
   const long long at = (long long)y * s.width + x;
-  if (to.picture != nullptr) {
+  int done = 0;
+  if (to.picture != nullptr && to.straight) {
+    const Shade shade = shade_of(to);
+    for (; count - done >= 64; done += 64) {
+      CfI shown[64 / CF_LANES];
+      for (int n = 0; n < 64 / CF_LANES; ++n) shown[n] = shaded(shade, values[done / CF_LANES + n]);
+      cf_narrow(shown, to.picture + at + done);
+    }
+  }
+  if (to.picture != nullptr && done < count) {
     CfI index[128 / CF_LANES];
-    for (int n = 0; n * CF_LANES < count; ++n) index[n] = table_index(values[n], to.table);
+    for (int n = done / CF_LANES; n * CF_LANES < count; ++n)
+      index[n - done / CF_LANES] = table_index(values[n], to.table);
     const int* entry = reinterpret_cast<const int*>(index);
     const cf_u8* entries = to.table.entries;
-    cf_u8* out = to.picture + at;
+    cf_u8* out = to.picture + at + done;
     if (to.ramp.slope != 0.0f)
-      store_ramp(to.ramp, index, out, count);
+      store_ramp(to.ramp, index, out, count - done);
     else
-      for (int i = 0; i < count; ++i) out[i] = entries[entry[i]];
+      for (int i = 0; i < count - done; ++i) out[i] = entries[entry[i]];
   }
   if (to.reduced != nullptr) memcpy(to.reduced + at, values, sizeof(float) * (size_t)count);
 }

@@ -153,3 +153,34 @@ def test_views_that_begin_far_away_equal_the_definition(samples: int, kind: str)
         plan = SlabPlan(*fields)
         for slabs in every():
             assert_defined(volume, plan, slabs)
+
+
+def ramp_table(low: float, high: float, steps: float, slope: float, base: float) -> DisplayTable:
+    """A table that is its ramp: cut at black and white, or (slopes too small) without either."""
+    entries = np.arange(round((high - low) * steps) + 1, dtype=np.float32) * np.float32(slope) + np.float32(base)
+    return DisplayTable(np.clip(entries, 0.0, 255.0).astype(np.uint8), low, steps, (slope, base))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        ramp_table(-200.0, 900.0, 3.0, 0.1, -4.0),  # straight: the line goes on beyond black and white
+        ramp_table(-200.0, 900.0, 3.0, -0.1, 280.0),  # the same inverted
+        ramp_table(-200.0, 900.0, 3.0, 0.02, 30.0),  # from one gray to another: cut at the table's ends
+        ramp_table(0.0, 1.0, 1e6, 0.001, -5.0),  # indexes beyond what whole numbers hold
+    ],
+)
+@pytest.mark.parametrize("samples", [1, 9])
+def test_pictures_by_ramps_equal_those_by_look_ups(table: DisplayTable, samples: int) -> None:
+    """Computed display values, whole groups of columns and what is left over, along the axes and oblique."""
+    shape = (40, 50, 60)
+    for order, tilt in (((0, 1, 2), 0.0), ((0, 2, 1), 0.0), ((1, 2, 0), 0.0), ((0, 1, 2), 0.1)):
+        fields = along(order, (-1.3, 2.4, -0.2), (0.31, 0.6, 0.9), (207, 70), samples)
+        if tilt:
+            fields["across"] = (0.3, tilt, 0.05)
+        for dtype, kind in itertools.product(DTYPES, KINDS):
+            volume, plan = volume_of(dtype, shape), SlabPlan(**fields, kind=kind)
+            for slabs in every():
+                defined = slabs.slab(volume, plan, table, skip=False, pixels=True, outside=7)
+                made = slabs.slab(volume, plan, table, outside=7)
+                assert np.array_equal(made.picture, defined.picture), (order, dtype, kind)  # pyright: ignore[reportArgumentType]
