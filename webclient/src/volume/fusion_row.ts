@@ -43,13 +43,14 @@ export function fusionRow(page: VolumePage): Choice[] {
     act: () => page.toggleWithin(),
   };
   const refused = page.state.fusedWithin && isWhole(page.state) ? [{ text: page.words.wholeMipFusion }] : [];
+  // What is moved most stands where a phone's row begins.
   return [
-    none,
-    ...series,
-    DIVIDER,
     opacity,
     within,
     ...refused,
+    DIVIDER,
+    none,
+    ...series,
     DIVIDER,
     ...overlayWindows(page, fused),
     DIVIDER,

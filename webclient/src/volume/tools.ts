@@ -140,11 +140,13 @@ export class Tools {
     }
     const isSame = this.shown.startsWith(JSON.stringify([this.page.panel]).slice(0, -1));
     const { scrollLeft } = this.row;
-    const focused = [...this.row.children].indexOf(document.activeElement as Element);
+    const active = document.activeElement;
+    const focused =
+      active instanceof HTMLElement && this.row.contains(active) ? active.dataset["choice"] : "";
     this.shown = now;
     this.row.replaceChildren(...choices.map((choice) => this.chip(choice)));
     this.row.scrollLeft = isSame ? scrollLeft : 0;
-    if (isSame && focused >= 0) (this.row.children[focused] as HTMLElement | undefined)?.focus();
+    if (isSame && focused) this.row.querySelector<HTMLElement>(`[data-choice="${focused}"]`)?.focus();
   }
 
   private chip(choice: Choice): HTMLElement {
@@ -169,6 +171,7 @@ export class Tools {
       "aria-label": choice.text,
     });
     made.value = String(choice.value ?? 0);
+    if (choice.name) made.dataset["choice"] = choice.name;
     made.addEventListener("input", () => choice.slide?.(Number(made.value)));
     made.addEventListener("change", () => this.page.rest());
     return element("label", { class: "slide" }, choice.text, made);
