@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from app.identity.models import KEYIMAGE_WRITE, ROLES, SHARE_PERMISSIONS
 from app.viewing import key_images
+from app.viewing.key_image_routes import ROUTES
 from dicomnet.database import Database
 from tests.app.viewing.test_stream import viewing
 from tests.support.house import House
@@ -107,6 +109,13 @@ async def test_who_may_not_mark(house: House) -> None:
     async with client(house, await house.staff()) as me:
         assert (await me.put(path, headers={"Origin": "https://evil.test"})).json()["code"] == "http.cross_site"
         assert await marked(me, study) == []
+
+
+async def test_roles_that_mark() -> None:
+    marking = {role for role, permissions in ROLES.items() if KEYIMAGE_WRITE in permissions}
+    assert marking == {"super_admin", "hospital_admin", "doctor", "technician"}
+    assert KEYIMAGE_WRITE not in SHARE_PERMISSIONS
+    assert {spec.permission for spec in ROUTES if set(spec.methods) - {"GET"}} == {KEYIMAGE_WRITE}
 
 
 async def test_another_institution_neither_sees_nor_marks(house: House) -> None:

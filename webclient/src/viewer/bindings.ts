@@ -146,7 +146,8 @@ export class Bindings {
     try {
       if (!this.isChanged) this.shelf?.removeItem(KEPT_AS);
       else {
-        const keys = Object.fromEntries(this.changes);
+        const keys: Record<string, readonly string[]> = {};
+        for (const [id, names] of this.changes) keys[id] = names;
         this.shelf?.setItem(KEPT_AS, JSON.stringify({ version: VERSION, keys }));
       }
     } catch {
