@@ -25,7 +25,7 @@ _QUEUED_S = 0.06  # beyond the round trip: a picture waits behind others, the fi
 _LONG_QUEUED_S = 0.25  # beyond the round trip: the way became slower
 _SHORTEST_RATE_S = 0.004
 _FILLED, _YIELDING = 0.8, 0.75  # of the window
-_AIM_S = 0.03  # a preview is to be there so much after the round trip; its last byte takes part of that
+_AIM_S = 0.02  # a preview is to be there so much after the round trip; its last byte takes part of that
 _BUDGET_S = 0.025  # on a fast way a preview may have what passes in one picture's time
 
 
@@ -81,6 +81,11 @@ class Link:
     def limit(self) -> int:
         """Bytes that may be under way now."""
         return min(self.granted, self._allowed)
+
+    @property
+    def preview_budget(self) -> int:
+        """Bytes of the next preview. While the way is not known two must fit: what exceeds TCP's window waits a round trip."""
+        return min(self.budget, max(SMALLEST_BUDGET, self.limit // 2)) if self._growing else self.budget
 
     def has_room(self, *, urgent: bool = True) -> bool:
         """Whether a picture may leave; it may overshoot, so that the window may be smaller than a picture.

@@ -188,7 +188,7 @@ class Pictures:
         if quality != "preview":
             return await self._render(wanted, asked, coding, wanted.viewport), {}
         coder = self._coders[wanted.viewport]
-        view, coding, step = coder.choose(asked, self._link.budget, self._link.bandwidth, webp=self.webp)
+        view, coding, step = coder.choose(asked, self._link.preview_budget, self._link.bandwidth, webp=self.webp)
         picture = await self._render(wanted, view, coding, wanted.viewport)
         coder.learn(asked, step, picture.media_type, len(picture.data))
         return picture, {}

@@ -82,6 +82,15 @@ def test_the_beginning_is_a_tcp_flight_and_grows_by_what_arrives() -> None:
     assert link.limit == FIRST_BYTES + 15_000
 
 
+def test_while_the_way_is_not_known_two_previews_fit_into_what_may_be_under_way() -> None:
+    network = Network(9 * 125_000, 0.17)
+    link = Link(1 << 20, lambda: network.now)
+    assert link.preview_budget == FIRST_BYTES // 2
+    scroll(network, link, 5.0, lambda own: own.preview_budget)
+    assert link.preview_budget == link.budget > FIRST_BYTES // 2
+    assert 0.01 < link.budget / network.bytes_per_s <= 0.02, "a preview passes within the aim"
+
+
 def test_heavy_pictures_on_a_full_way_stay_near_bandwidth_times_round_trip() -> None:
     network = Network(9 * 125_000, 0.17)
     link = Link(4 << 20, lambda: network.now)

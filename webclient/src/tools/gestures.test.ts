@@ -39,7 +39,18 @@ beforeEach(() => {
     (...values: unknown[]) => {
       calls.push([name, ...values.filter((value): value is number => typeof value === "number")]);
     };
-  const names = ["begin", "drag", "pinch", "tap", "doubleTap", "longPress", "longMove", "longEnd", "menu"];
+  const names = [
+    "begin",
+    "drag",
+    "early",
+    "pinch",
+    "tap",
+    "doubleTap",
+    "longPress",
+    "longMove",
+    "longEnd",
+    "menu",
+  ];
   const hands = Object.fromEntries([...names, "wheel", "end"].map((name) => [name, note(name)]));
   attachHands(stage as unknown as HTMLElement, hands as unknown as Hands);
 });
@@ -218,4 +229,44 @@ it("velocity forgets what was long ago", () => {
   velocity.add({ x: 0, y: 500 }, 500);
   velocity.add({ x: 0, y: 520 }, 520);
   expect(velocity.at(520).y).toBeCloseTo(1);
+});
+
+describe("moves before the frame", () => {
+  const early = (x: number, y: number) =>
+    stage.send("pointerrawupdate", {
+      pointerId: 9,
+      pointerType: "mouse",
+      button: -1,
+      clientX: x,
+      clientY: y,
+    });
+
+  it("are followed at once and not again by the frame's own move", () => {
+    stage.mouse("down", 100, 100);
+    early(101, 100);
+    expect(named("drag")).toEqual([]); // a tap's tremble, and not yet a drag
+    stage.mouse("move", 110, 100);
+    stage.pass(16);
+    early(115, 102);
+    stage.pass(4);
+    stage.mouse("move", 115, 102);
+    expect(named("drag")).toEqual([
+      ["drag", 10, 0, 110, 100, 0],
+      ["drag", 5, 2, 115, 102, 0],
+    ]);
+    expect(named("early")).toEqual([["early"]]);
+  });
+
+  it("that come more often than frames are left to them", () => {
+    stage.mouse("down", 100, 100);
+    stage.mouse("move", 110, 100);
+    for (let x = 111; x < 160; x += 1) {
+      stage.pass(1);
+      early(x, 100);
+    }
+    stage.mouse("move", 160, 100);
+    expect(named("early")).toHaveLength(4);
+    const ways = named("drag").map(([, dx]) => Number(dx));
+    expect(ways.reduce((sum, dx) => sum + dx, 0)).toBe(60);
+  });
 });

@@ -5,6 +5,8 @@ export interface Hands {
   begin(x: number, y: number, button: number, byFinger: boolean): void;
   /** One pointer moved while down, since the last event; `button`: 0 finger or left, 1 middle, 2 right. */
   drag(dx: number, dy: number, x: number, y: number, button: number): void;
+  /** A `drag` came before the screen's next frame, not just before it. */
+  early?(): void;
   /** Two fingers: scale since the last event, movement of their middle, and the middle. */
   pinch(scale: number, dx: number, dy: number, x: number, y: number): void;
   /** A finger touched shortly; a mouse's click is none. */
@@ -29,6 +31,7 @@ export const LONG_MS = 500;
 const DOUBLE_PX = 40;
 const NOTCH_PX = 50;
 const VELOCITY_MS = 80;
+const EARLY_MS = 12;
 
 interface Point {
   x: number;
@@ -77,6 +80,7 @@ class Follower {
   private longTimer = 0;
   private velocity = new Velocity();
   private wheeled = 0;
+  private movedAt = 0;
 
   constructor(private readonly hands: Hands) {}
 
@@ -113,6 +117,8 @@ class Follower {
     const before = this.points.get(event.pointerId);
     if (!before) return;
     const now = { x: event.clientX, y: event.clientY };
+    if (now.x === before.x && now.y === before.y) return;
+    this.movedAt = event.timeStamp;
     if (this.phase === "waiting") {
       // What is within a tap's tremble is no drag; then the whole way counts.
       if (Math.hypot(now.x - this.start.x, now.y - this.start.y) < (this.byFinger ? TAP_PX : 3)) return;
@@ -132,6 +138,13 @@ class Follower {
       this.hands.longMove(now.x, now.y);
     }
     this.points.set(event.pointerId, now);
+  }
+
+  /** Before the screen's next frame; where that would be more often than frames come, it is left to `move`. */
+  moveEarly(event: PointerEvent): void {
+    if (this.phase !== "dragging" || event.timeStamp - this.movedAt < EARLY_MS) return;
+    this.move(event);
+    this.hands.early?.();
   }
 
   up(event: PointerEvent, cancelled: boolean): void {
@@ -184,6 +197,8 @@ export function attachHands(stage: HTMLElement, hands: Hands): void {
     if (isPicture(event) && follower.down(event)) stage.setPointerCapture(event.pointerId);
   });
   stage.addEventListener("pointermove", (event) => follower.move(event));
+  // Browsers that have it tell a move at once, and again as pointermove just before the frame: half a frame later.
+  stage.addEventListener("pointerrawupdate", (event) => follower.moveEarly(event as PointerEvent));
   stage.addEventListener("pointerup", (event) => follower.up(event, false));
   stage.addEventListener("pointercancel", (event) => follower.up(event, true));
   const wheel = (event: WheelEvent) => {

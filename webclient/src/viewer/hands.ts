@@ -152,6 +152,7 @@ export class ViewerHands {
         if (this.held === "measurement") viewer.measuring?.move(...this.at(x, y));
         else if (this.held === "view") this.drag(dx, dy, button);
       },
+      early: () => viewer.refreshEarly(),
       pinch: (scale, dx, dy, x, y) => this.pinch(scale, dx, dy, x, y),
       tap: (x, y) => this.tap(x, y),
       doubleTap: (x, y) => {

@@ -192,6 +192,14 @@ export class Viewer implements LayerHost {
     });
   }
 
+  /** What waits for the screen's next frame is asked for now: a picture from afar is there half a frame sooner. */
+  refreshEarly(): void {
+    if (!this.frameRequest) return;
+    window.cancelAnimationFrame(this.frameRequest);
+    this.frameRequest = 0;
+    this.refresh();
+  }
+
   change(next: ViewState): void {
     const { view: before, measurements } = this;
     this.view = clampCenter(next, this.image(), this.box());
