@@ -119,7 +119,10 @@ class PreparedVolume:
         return EmptySpace(sights, distance, (int(self.cells[0]) * 2, int(self.cells[1]) * 2, int(self.cells[2]) * 2))
 
     def _find_sights(self, tables: TransferTables) -> NDArray[np.uint32]:
-        found, before = np.zeros(16 * int(np.prod(self.cells)), np.uint32), tables.visible_before()
+        found, before = (
+            np.zeros(16 * int(np.prod(self.cells)) + 4, np.uint32),
+            tables.visible_before(),
+        )  # kernels read behind it
         arguments = (
             *(_a(self.volume.values), self.kind, _a(self.size), _a(self._low), _a(self._high)),
             *(tables.first, tables.steps, len(tables.opacity), _a(before), _a(found)),

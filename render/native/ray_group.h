@@ -2,6 +2,7 @@
 // what cf_ray_march gives, bit by bit.
 #pragma once
 #include "ray_loads.h"
+#include "ray_window.h"
 
 #if CF_LANES >= 8  // with four, packing costs more than it spares
 namespace {
@@ -131,26 +132,41 @@ struct Group {
   }
 
   void look(int i) {
+    const CfRayLayer& layer = s.layer;
     const GroupPacket& g = packet[i];
-    // Copies stay in registers; what is packed might lie in g for all that the compiler knows.
-    const CfRays<CfPacket> r = g.r;
-    const CfVecF start = g.start, end = g.end;
-    const unsigned alive = CfPacket::bits(g.alive);
-    const CfRayLayer layer = s.layer;
-    const float first_t = t;
+    const int skipped = (int)cf_min<CfOneLane>(cf_ray_skip(layer, g.beam, t) - t, (float)kSteps);
+    for (int k = 0; k < skipped; ++k) packed.lanes[i][k] = 0;
+    if (skipped == kSteps) return;
+    if (layer.sights == 0) return look(i, skipped, [](const CfPlace<CfPacket>&) { return CfVecI{} + 1; });
+#if defined(__AVX512F__)
+    const Window window(layer, g.beam, t + (float)skipped, (float)(kSteps - 1 - skipped));
+    if (window.empty)
+      for (int k = skipped; k < kSteps; ++k) packed.lanes[i][k] = 0;
+    else if (window.fits)
+      look(i, skipped, [window](const CfPlace<CfPacket>& p) { return window.sight(p); });
+    if (window.fits) return;
+#endif
+    look(i, skipped, [layer](const CfPlace<CfPacket>& p) { return cf_ray_sight<CfPacket>(layer, p); });
+  }
+
+  // `sight` gives a word whose lowest bit says whether something may be seen at a place.
+  template <class Sight>
+  void look(int i, int k, Sight sight) {
+    // Copies stay in registers; what is packed might lie in the packet for all that the compiler knows.
+    const CfRays<CfPacket> r = packet[i].r;
+    const CfVecF start = packet[i].start, end = packet[i].end;
+    const unsigned alive = CfPacket::bits(packet[i].alive);
+    const int size[3] = {s.layer.size[0], s.layer.size[1], s.layer.size[2]};
+    const float first = t;
     unsigned* lanes = packed.lanes[i];
     int count = packed.count;
-    const float next = cf_ray_skip(s.layer, g.beam, t) - t;
-    int k = 0;
-    for (; k < kSteps && (float)k < next; ++k) lanes[k] = 0;
     for (; k < kSteps; ++k) {
-      const float at = first_t + (float)k;
-      const CfPlace<CfPacket> p = cf_ray_place<CfPacket>(r, CfPacket::splat(at), layer.size);
-      const CfVecI sight = layer.sights == 0 ? CfVecI{} + 1 : cf_ray_sight<CfPacket>(layer, p);
-      const unsigned which = CfPacket::looking(alive, start, end, CfPacket::splat(at), sight);
+      const CfVecF at = CfPacket::splat(first + (float)k);
+      const CfPlace<CfPacket> p = cf_ray_place<CfPacket>(r, at, size);
+      const unsigned which = CfPacket::looking(alive, start, end, at, sight(p));
       lanes[k] = which;
       // Without a branch: it would wait for the bits, and be guessed wrong often.
-      count = packed.put(count, which, p, layer.size);
+      count = packed.put(count, which, p, size);
     }
     packed.count = count;
   }
