@@ -24,6 +24,7 @@ PRESETS = Path(__file__).resolve().parent / "presets"
 ENTRIES = 2048
 _MOST_POINTS = 64
 _CURVE_STEPS = 16
+_FAINT = 0.002  # of a curved layer's opacity: along the whole of a body it is a veil
 
 Colour = tuple[float, float, float]  # 0 … 255 each
 
@@ -119,7 +120,8 @@ class ColourMap:
 
 def fusion_function(colour_map: str, low: float, high: float, opacity: float, power: float = 1.0) -> TransferFunction:
     """A fused layer: nothing below ``low``, the map's colours and opacity (per mm) rising to ``high`` with this
-    ``power`` of the share: above 1, what has taken up little hides less of what lies behind it."""
+    ``power`` of the share: above 1, what has taken up little hides less of what lies behind it, and what hides next to
+    nothing is left out, so that rays skip it."""
     if not (math.isfinite(low) and math.isfinite(high) and low < high and 0 <= opacity <= 1 and 0.1 <= power <= 8):
         raise InvalidViewError(what="fusion range")
     known = colour_maps_by_name(colour_map).points
@@ -127,10 +129,15 @@ def fusion_function(colour_map: str, low: float, high: float, opacity: float, po
     # A curve between the map's colours needs points of its own.
     shares = places if power == 1 else sorted({*places, *(step / _CURVE_STEPS for step in range(_CURVE_STEPS + 1))})
     points = tuple(
-        TransferPoint(low + share * (high - low), opacity * share**power, _mixed(known, places, share))
+        TransferPoint(low + share * (high - low), opacity * _risen(share, power), _mixed(known, places, share))
         for share in shares
     )
     return TransferFunction(points, f"fusion-{colour_map}")
+
+
+def _risen(share: float, power: float) -> float:
+    risen = share**power
+    return risen if power <= 1 or risen >= _FAINT else 0.0
 
 
 def _mixed(known: tuple[tuple[float, Colour], ...], places: list[float], share: float) -> Colour:

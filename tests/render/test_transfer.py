@@ -72,6 +72,10 @@ def test_a_fused_layer_may_rise_by_a_power() -> None:
     np.testing.assert_allclose(tables[1].opacity, 0.5 * share**2, atol=6e-4)
     red = [(table.colour >> np.uint32(20)).astype(int) for table in tables]
     assert np.abs(red[0] - red[1]).max() <= 1
+    # The faintest are left out altogether: nothing is seen there, and rays skip it.
+    faint = make_tables(fusion_function("hot", 0.0, 100.0, 0.5, 4.0), 1.0, (0, 1)).opacity
+    np.testing.assert_allclose(faint, 0.5 * share**4, atol=3e-3)
+    assert faint[share < 0.18].max() == 0 and faint[share > 0.2].min() > 0
     for power in (0.0, 9.0, float("nan")):
         with pytest.raises(InvalidViewError):
             fusion_function("hot", 0.0, 100.0, 0.5, power)
